@@ -1,0 +1,25 @@
+"""The typed settings of every step."""
+
+from imgcls_ray.config.base import Settings
+from imgcls_ray.config.settings import (
+    PreprocessSettings,
+    RunSettings,
+    SearchSettings,
+    TrackingSettings,
+    parse_duration,
+)
+from imgcls_ray.config.size import Size, SizeField, parse_size
+from imgcls_ray.config.trial import TrialSettings
+
+__all__ = [
+    "PreprocessSettings",
+    "RunSettings",
+    "SearchSettings",
+    "Settings",
+    "Size",
+    "SizeField",
+    "TrackingSettings",
+    "TrialSettings",
+    "parse_duration",
+    "parse_size",
+]

@@ -1,0 +1,90 @@
+"""The settings of each step of the main job."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from imgcls_ray.config.base import Settings
+from imgcls_ray.config.size import Size, SizeField
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds from `90s`, `5m`, `1.5h`, or a plain number of seconds.
+
+    Raises:
+        ValueError: no such duration, or not above zero.
+    """
+    text = str(value).strip().lower()
+    unit = _UNITS.get(text[-1:])
+    try:
+        seconds = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"a time budget is a number with s, m or h, such as 90s, 5m or 1h; received {value!r}")
+    return seconds
+
+
+class PreprocessSettings(Settings):
+    """How pictures become shards. Everything here is part of the shards' fingerprint."""
+
+    image_size: SizeField = Size(224, 224)
+    colorspace: Literal["color", "grayscale"] = "color"
+    format: Literal["hdf5", "tfrecord"] = "hdf5"
+    test_fraction: float = Field(0.2, gt=0, lt=0.9)
+    """Share kept for the test when the data has no test folder."""
+    val_fraction: float = Field(0.1, gt=0, lt=0.9)
+    """Share of what is left that is kept for validation."""
+    shard_mb: float = Field(100, gt=0)
+    """Upper bound of a shard's pixels in 10^6 bytes; 512 rows is the other bound."""
+    max_pixels: int = Field(178_956_970, ge=64)
+    """Width x height above which a picture is refused before it is decoded."""
+    seed: int = Field(0, ge=0)
+
+
+class SearchSettings(Settings):
+    """What is searched, how long and on what."""
+
+    space: str = "quick"
+    """The name of a shipped search space or the path of a YAML file."""
+    backbones: tuple[str, ...] = ()
+    """Narrows the space's backbones; empty leaves them."""
+    image_size: SizeField | None = None
+    """Narrows the space's image sizes to this one."""
+    trials: int = Field(30, ge=1, le=100_000)
+    time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
+    """Seconds of the search stage."""
+    epochs: int | None = Field(None, ge=1, le=10_000)
+    batch_size: int | None = Field(None, ge=1, le=8192)
+    concurrency: int | None = Field(None, ge=1, le=1024)
+    """Trials at once; by default what the cluster holds."""
+    workers: int = Field(1, ge=1, le=1024)
+    """Workers of one trial. With more than one, trials train through Ray Train."""
+    seed: int = Field(0, ge=0)
+
+
+class TrackingSettings(Settings):
+    """Where MLflow records."""
+
+    uri: str | None = None
+    """An MLflow server or a database; by default `mlflow.db` (SQLite) under the storage root."""
+    model_name: str | None = None
+    """Name in the model registry; by default the data folder's name."""
+
+
+class RunSettings(Settings):
+    """The main job: every setting of `imgcls run`."""
+
+    data: str
+    storage: str = "./imgcls-runs"
+    study: str | None = None
+    """By default the data folder's name, the date and the time."""
+    address: str | None = None
+    """Ray cluster to join; by default RAY_ADDRESS, else a local Ray is started."""
+    weights: tuple[str, ...] = ("imagenet",)
+    """`imagenet`, `none`, a path, or `NAME=PATH`; several may be given."""
+    preprocess: PreprocessSettings = PreprocessSettings()
+    search: SearchSettings = SearchSettings()
+    tracking: TrackingSettings = TrackingSettings()

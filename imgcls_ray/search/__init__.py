@@ -1,0 +1,1 @@
+"""Search spaces, sampler, scheduler, trainables and the study."""

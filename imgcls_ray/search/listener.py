@@ -1,0 +1,71 @@
+"""What a study tells while it runs. Tracking and the progress display listen; the search knows neither."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from imgcls_ray.config import TrialSettings
+
+TrialState = Literal["complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """A study that starts or is taken up again."""
+
+    name: str
+    trials: int
+    """Trials asked for, trial 0 (the defaults) included."""
+    settings: dict[str, str]
+    """What the user asked for, flattened to text, for the record."""
+    data: dict[str, str]
+    """Name, fingerprint and counts of the data set."""
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """A trial that ended."""
+
+    number: int
+    state: TrialState
+    value: float | None
+    """Best validation accuracy over its epochs; None where it reported none."""
+    params: TrialSettings
+    epochs: int
+    """Epochs trained."""
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    """The metrics of its best epoch."""
+    reason: str | None = None
+    """Why it failed or was stopped, in a sentence."""
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """A study that ended."""
+
+    name: str
+    trials: tuple[TrialOutcome, ...]
+    best: TrialOutcome
+    defaults: TrialOutcome | None
+    """Trial 0; None where the time budget ended before it did."""
+    seconds: float
+    """From the first suggestion to the last report."""
+
+
+class StudyListener:
+    """Override what you need; each call comes from the driver's one thread and must return at once."""
+
+    def study_started(self, study: StudyInfo) -> None:
+        """Called once, before the first trial."""
+
+    def trial_started(self, number: int, params: TrialSettings) -> None:
+        """Called when a trial has its settings."""
+
+    def epoch_ended(self, number: int, epoch: int, metrics: dict[str, float]) -> None:
+        """Called after each epoch (1 is the first) with `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, `seconds`."""
+
+    def trial_ended(self, outcome: TrialOutcome) -> None:
+        """Called once for each trial that was started."""
+
+    def study_ended(self, outcome: StudyOutcome) -> None:
+        """Called once, after the last trial."""

@@ -1,0 +1,66 @@
+"""What all tests share: a small Ray, made-up pictures, and the way to real data where there is some."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
+@pytest.fixture(scope="session")
+def ray_local() -> Iterator[None]:
+    """One embedded Ray with two CPUs for all tests that need one."""
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+def picture(label: int, seed: int, size: tuple[int, int] = (24, 32), channels: int = 3) -> np.ndarray:
+    """A noisy picture (height, width, channels) whose brightness pattern tells its label: easy, but not trivial."""
+    rng = np.random.default_rng([label, seed])
+    height, width = size
+    waves = np.sin(np.linspace(0, (label + 1) * np.pi, width))[None, :, None] * 80 + 128
+    noise = rng.normal(0, 25, (height, width, channels))
+    return np.clip(waves + noise, 0, 255).astype(np.uint8)
+
+
+def write_tree(root: Path, classes: int = 3, each: int = 20, suffix: str = ".png", **kwargs: object) -> Path:
+    """`root/class0/0.png` ...: a folder per class of made-up pictures."""
+    for label in range(classes):
+        folder = root / f"class{label}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(each):
+            Image.fromarray(picture(label, number, **kwargs)).save(folder / f"{number}{suffix}")  # type: ignore[arg-type]
+    return root
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of twenty colour PNGs, 24 pixels high and 32 wide. Read only."""
+    return write_tree(tmp_path_factory.mktemp("pictures"))
+
+
+def _folder(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value or not Path(value).is_dir():
+        pytest.skip(f"{variable} names no folder: real pictures and weights are not part of the project")
+    return Path(value)
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data sets (IMGCLS_TEST_DATA)."""
+    return _folder("IMGCLS_TEST_DATA")
+
+
+@pytest.fixture(scope="session")
+def test_weights() -> Path:
+    """The folder of real ImageNet weights (IMGCLS_TEST_WEIGHTS)."""
+    return _folder("IMGCLS_TEST_WEIGHTS")
