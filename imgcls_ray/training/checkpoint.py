@@ -1,0 +1,27 @@
+"""Arrays on disk: the weights of a network, with or without the optimiser's state."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def save_variables(path: Path, variables: Sequence[Any], **extra: float) -> None:
+    """Write Keras variables in their order, and named numbers, as one `.npz`: under a temporary name, then renamed."""
+    arrays = {f"v{number}": variable.numpy() for number, variable in enumerate(variables)}
+    arrays |= {name: np.asarray(value) for name, value in extra.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    temporary.replace(path)
+
+
+def load_variables(path: Path, variables: Sequence[Any]) -> dict[str, float]:
+    """Read what `save_variables` wrote into variables of the same order and shapes; returns the named numbers."""
+    with np.load(path, allow_pickle=False) as arrays:
+        for number, variable in enumerate(variables):
+            variable.assign(arrays[f"v{number}"])
+        return {name: float(arrays[name]) for name in arrays.files if not name[1:].isdigit()}
