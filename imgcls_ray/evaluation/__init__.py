@@ -1,1 +1,1 @@
-"""evaluation."""
+"""Metrics of a model's answers."""
