@@ -62,7 +62,10 @@ class StudyListener:
         """Called when a trial has its settings."""
 
     def epoch_ended(self, number: int, epoch: int, metrics: dict[str, float]) -> None:
-        """Called after each epoch (1 is the first) with `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, `seconds`."""
+        """Called after each epoch (1 is the first).
+
+        `metrics` has `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate` and `seconds`.
+        """
 
     def trial_ended(self, outcome: TrialOutcome) -> None:
         """Called once for each trial that was started."""

@@ -25,6 +25,6 @@ class TrialJob:
 
 
 def trial_seed(study_seed: int, settings: TrialSettings) -> int:
-    """The seed of a trial, 0 to 2^31-1: it follows from the study's seed and the settings alone, so a trial can be repeated."""
+    """The seed of a trial, 0 to 2^31-1. It follows from the study's seed and the settings: a trial can be repeated."""
     text = json.dumps([study_seed, settings.model_dump(mode="json")], sort_keys=True)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

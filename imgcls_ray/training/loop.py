@@ -84,7 +84,7 @@ class Loop:
         save_variables(path, self.model.variables)
 
     def _batches(self, chunk: Chunk) -> np.ndarray:
-        """This worker's samples (steps, share) of each batch; what does not fill a last batch waits for the next shuffle."""
+        """This worker's samples (steps, share) of each batch; what does not fill a batch waits for the next epoch."""
         batch = self._share * self._ring.size
         steps = max(len(chunk.order) // batch, 1)
         order = np.resize(chunk.order, (steps, batch))

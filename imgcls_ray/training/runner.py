@@ -1,0 +1,90 @@
+"""What a trial asks of whoever trains it: the actor itself, or a gang of workers. Both outlive their trials."""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from pathlib import Path
+
+from imgcls_ray.training.feed import Feed, open_feed
+from imgcls_ray.training.job import TrialJob
+from imgcls_ray.training.loop import Loop
+
+FEEDS_KEPT = 4
+"""Splits kept in memory between trials: train and validation of the last two data sets."""
+
+
+class Runner(ABC):
+    """Trains one job after another."""
+
+    @abstractmethod
+    def start_trial(self, job: TrialJob) -> None:
+        """Build the job's network; the one before is dropped."""
+
+    @abstractmethod
+    def train_epoch(self) -> dict[str, float]:
+        """Train one epoch; see `Loop.train_epoch` for the metrics."""
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write what `load` needs to go on after this epoch."""
+
+    @abstractmethod
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint of the same job."""
+
+    @abstractmethod
+    def save_weights(self, path: Path) -> None:
+        """Write the network's weights alone."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back everything that is held."""
+
+
+class FeedCache:
+    """The feeds used last, so that the next trial finds its data in memory."""
+
+    def __init__(self) -> None:
+        self._feeds: OrderedDict[tuple[object, ...], Feed] = OrderedDict()
+
+    def get(self, job: TrialJob, split: str) -> Feed:
+        """The feed of a job's split, opened if need be."""
+        key = (job.data, job.embeddings, split)
+        if key not in self._feeds:
+            self._feeds[key] = open_feed(job.data, split, job.embeddings)
+        self._feeds.move_to_end(key)
+        while len(self._feeds) > FEEDS_KEPT:
+            self._feeds.popitem(last=False)
+        return self._feeds[key]
+
+
+class Solo(Runner):
+    """Trains in this very process."""
+
+    def __init__(self) -> None:
+        self._feeds = FeedCache()
+        self._loop: Loop | None = None
+
+    def start_trial(self, job: TrialJob) -> None:
+        self._loop = Loop(job, self._feeds.get(job, "train"), self._feeds.get(job, "val"))
+
+    @property
+    def loop(self) -> Loop:
+        """The current trial's loop."""
+        if self._loop is None:
+            raise RuntimeError("start_trial comes first")
+        return self._loop
+
+    def train_epoch(self) -> dict[str, float]:
+        return self.loop.train_epoch()
+
+    def save(self, path: Path) -> None:
+        self.loop.save(path)
+
+    def load(self, path: Path) -> None:
+        self.loop.load(path)
+
+    def save_weights(self, path: Path) -> None:
+        self.loop.save_weights(path)
+
+    def close(self) -> None:
+        self._loop = None
