@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from imgcls_ray.training.allreduce import AllReduce
 from imgcls_ray.training.checkpoint import load_variables, save_variables
 from imgcls_ray.training.feed import Chunk, Feed
 from imgcls_ray.training.job import TrialJob
 from imgcls_ray.training.network import build_network
 from imgcls_ray.training.optimizer import build_optimizer, learning_rates
-from imgcls_ray.training.ring import Ring
 
 EVALUATION_BATCH = 256
 
@@ -22,23 +22,22 @@ class Loop:
     """Trains a job's network.
 
     An epoch runs inside one compiled function: a Python call per step would cost a head more than its arithmetic.
-    Every worker of a ring goes through the same samples in the same order and takes its share of each batch.
+    Every worker of a gang goes through the same samples in the same order and takes its share of each batch.
     """
 
-    def __init__(self, job: TrialJob, train: Feed, val: Feed, ring: Ring | None = None) -> None:
+    def __init__(self, job: TrialJob, train: Feed, val: Feed, reduce: AllReduce | None = None) -> None:
         self.job, self.epoch = job, 0
-        self._train, self._val, self._ring = train, val, ring or Ring()
+        self._train, self._val, self._reduce = train, val, reduce or AllReduce()
         self.model = build_network(job)
         self._optimizer = build_optimizer(job.settings)
         self._optimizer.build(self.model.trainable_variables)
         self._kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
-        share = min(job.settings.batch_size, train.rows) // self._ring.size
+        share = min(job.settings.batch_size, train.rows) // self._reduce.size
         self._share = max(share, 1)
         """Samples per step on this worker."""
-        self._step, self._steps = 0, max(train.rows // (self._share * self._ring.size), 1) * job.settings.epochs
+        self._step, self._steps = 0, max(train.rows // (self._share * self._reduce.size), 1) * job.settings.epochs
         self._train_chunk = tf.function(self._train_chunk_graph, reduce_retracing=True)
         self._score_chunk = tf.function(self._score_chunk_graph, reduce_retracing=True)
-        self._average = tf.function(self._average_graph)
 
     @property
     def variables(self) -> list[Any]:
@@ -55,10 +54,11 @@ class Loop:
         for chunk in self._train.chunks(seed=(self.job.seed + self.epoch) % 2**31):
             order = self._batches(chunk)
             rates = learning_rates(self.job.settings, self._step + np.arange(len(order)), self._steps)
-            totals += self._ring.run(self._train_chunk, chunk.samples, chunk.labels, order, rates).numpy()
+            totals += self._train_chunk(chunk.samples, chunk.labels, order, rates).numpy()
             self._step, rate = self._step + len(order), float(rates[-1])
-        if self._ring.size > 1:
-            self._ring.run(self._average)
+        totals = self._sums(totals)
+        if self._reduce.size > 1:
+            self._average_state()
         self.epoch += 1
         validation = self._score(self._val)
         return {
@@ -79,16 +79,20 @@ class Loop:
         numbers = load_variables(path, self.variables)
         self.epoch, self._step = int(numbers["epoch"]), int(numbers["step"])
 
+    def weights(self) -> list[np.ndarray]:
+        """The network's weights and moving statistics, in a fixed order."""
+        return [v.numpy() for v in self.model.variables if v.dtype.startswith("float")]
+
     def save_weights(self, path: Path) -> None:
         """Write the network's weights alone."""
         save_variables(path, self.model.variables)
 
     def _batches(self, chunk: Chunk) -> np.ndarray:
         """This worker's samples (steps, share) of each batch; what does not fill a batch waits for the next epoch."""
-        batch = self._share * self._ring.size
+        batch = self._share * self._reduce.size
         steps = max(len(chunk.order) // batch, 1)
         order = np.resize(chunk.order, (steps, batch))
-        return order[:, self._ring.rank * self._share : (self._ring.rank + 1) * self._share]
+        return order[:, self._reduce.rank * self._share : (self._reduce.rank + 1) * self._share]
 
     def _train_chunk_graph(
         self, samples: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, rates: tf.Tensor
@@ -107,27 +111,39 @@ class Loop:
                 if self.job.settings.weight_decay and self.job.settings.optimizer != "adamw":
                     loss += self.job.settings.weight_decay * tf.add_n([tf.nn.l2_loss(v.value) for v in self._kernels])
             gradients = tape.gradient(loss, [v.value for v in self.model.trainable_variables])
-            self._optimizer.apply(self._ring.mean(gradients), self.model.trainable_variables)
+            self._optimizer.apply(self._reduce.mean(gradients), self.model.trainable_variables)
             totals += _totals(losses, probabilities, y)
         return totals
 
-    def _score_chunk_graph(self, samples: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def _score_chunk_graph(self, samples: tf.Tensor, labels: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
         totals = tf.zeros(3)
-        for start in tf.range(0, tf.shape(labels)[0], EVALUATION_BATCH):
-            y = labels[start : start + EVALUATION_BATCH]
-            probabilities = self.model(tf.cast(samples[start : start + EVALUATION_BATCH], tf.float32), training=False)
+        for start in tf.range(0, tf.size(order), EVALUATION_BATCH):
+            batch = order[start : start + EVALUATION_BATCH]
+            y = tf.gather(labels, batch)
+            probabilities = self.model(tf.cast(tf.gather(samples, batch), tf.float32), training=False)
             losses = keras.losses.categorical_crossentropy(tf.one_hot(y, self.job.classes), probabilities)
             totals += _totals(losses, probabilities, y)
         return totals
 
     def _score(self, feed: Feed) -> np.ndarray:
-        # Every worker scores all of it: the splits are small, and the answer is the same without another exchange.
-        return np.sum([self._score_chunk(c.samples, c.labels).numpy() for c in feed.chunks(None)], axis=0)
+        scores = []
+        for chunk in feed.chunks(None):
+            mine = chunk.order[self._reduce.rank :: self._reduce.size]
+            scores.append(self._score_chunk(chunk.samples, chunk.labels, mine).numpy())
+        return self._sums(np.sum(scores, axis=0))
 
-    def _average_graph(self) -> None:
+    def _sums(self, totals: np.ndarray) -> np.ndarray:
+        """Totals over all workers."""
+        names = ("loss", "hits", "samples")
+        sums = self._reduce.sums(dict(zip(names, totals.tolist(), strict=True)))
+        return np.array([sums[name] for name in names])
+
+    def _average_state(self) -> None:
         """Moving statistics of BatchNorm differ per worker: average them."""
         state = [v for v in self.model.non_trainable_variables if v.dtype.startswith("float")]
-        for variable, value in zip(state, self._ring.mean([v.value for v in state]), strict=True):
+        if not state:
+            return
+        for variable, value in zip(state, self._reduce.mean([v.value for v in state]), strict=True):
             variable.assign(value)
 
 
