@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from imgcls_ray.data.index import Index, ShardEntry, read_index
 from imgcls_ray.data.shards import read_shard
-from imgcls_ray.embeddings.store import Embeddings
+from imgcls_ray.training.job import TrialData
 
 CHUNK_BYTES = 512_000_000
 """Pictures held at once by a feed: a smaller split stays in memory, a larger one is read anew each epoch."""
@@ -79,12 +79,12 @@ def _order(rows: int, seed: int | None) -> np.ndarray:
     return np.random.default_rng(seed).permutation(rows).astype(np.int32)
 
 
-def open_feed(folder: Path, split: str, embeddings: Embeddings | None) -> Feed:
-    """The feed of a split: of its embeddings where given, else of its pictures."""
-    if embeddings is not None:
-        return MemoryFeed(*embeddings.load(split))
-    index = read_index(folder)
-    feed = ShardFeed(folder, index, split)
+def open_feed(data: TrialData, split: str) -> Feed:
+    """The feed of a split: of its embeddings where there are any, else of its pictures."""
+    if data.embeddings is not None:
+        return MemoryFeed(*data.embeddings.load(split))
+    index = read_index(data.path)
+    feed = ShardFeed(data.path, index, split)
     if feed.rows * int(np.prod(index.pixels.shape)) > CHUNK_BYTES:
         return feed
     chunk = next(feed.chunks(None))

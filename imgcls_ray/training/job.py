@@ -10,18 +10,25 @@ from imgcls_ray.embeddings.store import Embeddings
 
 
 @dataclass(frozen=True)
-class TrialJob:
-    """One trial: settings in, a trained network out."""
+class TrialData:
+    """What a trial learns from."""
 
-    settings: TrialSettings
-    seed: int
-    data: Path
+    path: Path
     """The preprocessed set."""
     size: Size
     channels: int
     classes: int
     embeddings: Embeddings | None = None
     """With embeddings only a head is trained on them (a probe trial); without, a whole network on the pictures."""
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """One trial: settings in, a trained network out."""
+
+    settings: TrialSettings
+    seed: int
+    data: TrialData
 
 
 def trial_seed(study_seed: int, settings: TrialSettings) -> int:

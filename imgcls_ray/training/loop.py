@@ -102,7 +102,7 @@ class Loop:
             self._optimizer.learning_rate.assign(rates[step])
             x = tf.cast(tf.gather(samples, order[step]), tf.float32)
             y = tf.gather(labels, order[step])
-            target = tf.one_hot(y, self.job.classes)
+            target = tf.one_hot(y, self.job.data.classes)
             with tf.GradientTape() as tape:
                 probabilities = self.model(x, training=True)
                 smoothing = self.job.settings.label_smoothing
@@ -121,7 +121,7 @@ class Loop:
             batch = order[start : start + EVALUATION_BATCH]
             y = tf.gather(labels, batch)
             probabilities = self.model(tf.cast(tf.gather(samples, batch), tf.float32), training=False)
-            losses = keras.losses.categorical_crossentropy(tf.one_hot(y, self.job.classes), probabilities)
+            losses = keras.losses.categorical_crossentropy(tf.one_hot(y, self.job.data.classes), probabilities)
             totals += _totals(losses, probabilities, y)
         return totals
 

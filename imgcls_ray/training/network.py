@@ -12,6 +12,6 @@ def build_network(job: TrialJob) -> keras.Model:
     Weights follow from the job's seed: every worker that builds it starts from the same.
     """
     keras.utils.set_random_seed(job.seed)
-    if job.embeddings is not None:
-        return build_head(job.settings, job.embeddings.features, job.classes)
-    return build_scratch(job.settings, job.size, job.channels, job.classes)
+    if job.data.embeddings is not None:
+        return build_head(job.settings, job.data.embeddings.features, job.data.classes)
+    return build_scratch(job.settings, job.data.size, job.data.channels, job.data.classes)

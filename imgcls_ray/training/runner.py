@@ -48,9 +48,9 @@ class FeedCache:
 
     def get(self, job: TrialJob, split: str) -> Feed:
         """The feed of a job's split, opened if need be."""
-        key = (job.data, job.embeddings, split)
+        key = (job.data, split)
         if key not in self._feeds:
-            self._feeds[key] = open_feed(job.data, split, job.embeddings)
+            self._feeds[key] = open_feed(job.data, split)
         self._feeds.move_to_end(key)
         while len(self._feeds) > FEEDS_KEPT:
             self._feeds.popitem(last=False)

@@ -1,0 +1,146 @@
+"""A search space: YAML, strictly checked, that asks an Optuna trial for its settings."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from pydantic import ValidationError
+
+from imgcls_ray.config import SearchSettings, Settings, TrialSettings
+from imgcls_ray.config.loading import explain
+from imgcls_ray.errors import SettingsError, nearest
+from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed
+
+
+class SearchSpace(Settings):
+    """Parameters by name, in the order in which they are asked for: a condition names earlier ones only."""
+
+    parameters: dict[str, AnyParameter]
+
+    def suggest(self, trial: optuna.Trial) -> TrialSettings:
+        """The settings that the sampler proposes."""
+        chosen: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if parameter.applies(chosen):
+                chosen[name] = parameter.suggest(trial, name)
+        return TrialSettings(**chosen)
+
+    def defaults(self) -> dict[str, Any]:
+        """The value of each parameter that takes part in trial 0."""
+        chosen: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if parameter.applies(chosen):
+                chosen[name] = parameter.default
+        return chosen
+
+    def values(self, name: str) -> list[Any]:
+        """Each value that a fixed or choice parameter can take; the field's own default where the space lacks it."""
+        match self.parameters.get(name):
+            case Fixed(value=value):
+                return [value]
+            case Choice(values=values):
+                return list(values)
+            case _:
+                return [TrialSettings.model_fields[name].default]
+
+    def narrowed(self, settings: SearchSettings) -> "SearchSpace":
+        """This space with what the user fixed: backbones, image size, epochs, batch size."""
+        parameters = dict(self.parameters)
+        if settings.backbones:
+            names = list(dict.fromkeys(settings.backbones))
+            default = next((name for name in self.values("backbone")[:1] if name in names), names[0])
+            parameters["backbone"] = Choice(type="choice", values=names, default=default)
+        fixed = {
+            "image_size": settings.image_size and str(settings.image_size),
+            "epochs": settings.epochs,
+            "batch_size": settings.batch_size,
+        }
+        parameters |= {name: Fixed(value=value) for name, value in fixed.items() if value is not None}
+        return SearchSpace(parameters=parameters)
+
+
+def shipped_spaces() -> dict[str, str]:
+    """Name -> text of each search space that comes with the program."""
+    folder = files("search_spaces")
+    return {
+        item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8")
+        for item in folder.iterdir()
+        if item.name.endswith(".yaml")
+    }
+
+
+def load_space(name_or_path: str) -> SearchSpace:
+    """Read a shipped search space by name, or one from a YAML file.
+
+    Raises:
+        SettingsError: no such space, no YAML, an unknown key, or a range that can't be.
+    """
+    shipped = shipped_spaces()
+    path = Path(name_or_path)
+    if name_or_path in shipped:
+        text = shipped[name_or_path]
+    elif path.is_file():
+        text = path.read_text(encoding="utf-8", errors="replace")
+    else:
+        raise SettingsError(
+            f"A search space is the path of a YAML file or one of {', '.join(sorted(shipped))}; "
+            f"received '{name_or_path}'{nearest(name_or_path, shipped)}."
+        )
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise SettingsError(f"The search space '{name_or_path}' is no readable YAML{line}: mend it there.") from error
+    return _check(name_or_path, raw)
+
+
+def _check(source: str, raw: Any) -> SearchSpace:
+    parameters = raw.get("parameters") if isinstance(raw, dict) else None
+    if not isinstance(parameters, dict) or set(raw) != {"parameters"}:
+        raise SettingsError(f"The search space '{source}' must have the one key 'parameters' with a mapping below it.")
+    full = {
+        # A bare value is short for a fixed one.
+        name: value if isinstance(value, dict) else {"type": "fixed", "value": value}
+        for name, value in parameters.items()
+    }
+    _check_names(source, full)
+    try:
+        space = SearchSpace.model_validate({"parameters": full})
+        TrialSettings(**space.defaults())
+    except ValidationError as error:
+        raise SettingsError(f"The search space '{source}' can't be used: {explain(error)}.") from error
+    _check_values(source, space)
+    return space
+
+
+def _check_names(source: str, parameters: dict[str, Any]) -> None:
+    known: Sequence[str] = list(TrialSettings.model_fields)
+    seen: set[str] = set()
+    for name, parameter in parameters.items():
+        if name not in known:
+            raise SettingsError(
+                f"The search space '{source}' names an unknown parameter '{name}'{nearest(str(name), known)}; "
+                f"known are {', '.join(known)}."
+            )
+        for condition in parameter.get("when") or {}:
+            if condition not in seen:
+                raise SettingsError(
+                    f"In the search space '{source}' the condition of '{name}' names '{condition}', which must be a "
+                    f"parameter that stands above it{nearest(str(condition), seen)}."
+                )
+        seen.add(name)
+
+
+def _check_values(source: str, space: SearchSpace) -> None:
+    """Every end of every range must be a legal trial setting, so that no trial fails on it later."""
+    for name, parameter in space.parameters.items():
+        ends = space.values(name) if isinstance(parameter, Fixed | Choice) else [parameter.low, parameter.high]
+        for value in ends:
+            try:
+                TrialSettings(**{name: value})
+            except ValidationError as error:
+                raise SettingsError(f"The search space '{source}' can't be used: {explain(error)}.") from error
