@@ -1,0 +1,32 @@
+"""From a model's name to a predictor that is ready."""
+
+from pathlib import Path
+
+from imgcls_ray.bundle.bundle import load_bundle
+from imgcls_ray.tracking.registry import resolve
+from serve.predictor import Predictor
+from serve.settings import ServeSettings
+
+
+def locate(settings: ServeSettings) -> Path:
+    """The folder of the bundle that `settings.model` names.
+
+    Raises:
+        ModelError: there is none.
+    """
+    return resolve(settings.model, Path(settings.storage), settings.tracking_uri)
+
+
+def load_predictor(settings: ServeSettings) -> Predictor:
+    """Load, check and warm up the bundle; TensorFlow gets as many threads as the replica has CPUs.
+
+    Raises:
+        ModelError: there is no such bundle, or a check fails.
+    """
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(settings.cpus)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    predictor = Predictor(load_bundle(locate(settings)), settings)
+    predictor.warm_up()
+    return predictor
