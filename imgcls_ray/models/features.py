@@ -1,0 +1,117 @@
+"""Frozen features: a backbone from pixels to its pooled feature vector, as one flat Keras model."""
+
+import random
+from typing import Any
+
+import keras
+import numpy as np
+
+from imgcls_ray.config import Size
+from imgcls_ray.errors import SettingsError, WeightsError
+from imgcls_ray.models.backbones import Backbone, backbone
+from imgcls_ray.models.scaling import TORCH_MEAN, TORCH_STD, scale, to_rgb
+from imgcls_ray.models.weights import Weights
+
+
+def build_features(name: str, size: Size, channels: int, weights: Weights) -> keras.Model:
+    """The backbone `name` as a frozen feature extractor.
+
+    Input (n, H, W, channels), RGB or gray, 0-255, float32 or uint8; output (n, features) float32, globally averaged.
+    Scaling is inside. The graph is flat (no model inside a model): gradients and feature maps of any layer can be had.
+    Batch normalisation works in inference mode and dropout is off even under `training=True`: layers are frozen one by
+    one, which a saved model keeps. Without weights the random values are the same in every process.
+
+    Raises:
+        SettingsError: no such backbone, or pictures smaller than it can take.
+        WeightsError: the file does not fit the backbone.
+    """
+    entry = backbone(name)
+    if weights.path is None:
+        # Keras draws each initialiser's seed from Python's generator: set for the while, and the caller's is not spent.
+        state = random.getstate()
+        random.seed(0)
+        try:
+            model = backbone_model(entry, size, channels, weights)
+        finally:
+            random.setstate(state)
+    else:
+        model = backbone_model(entry, size, channels, weights)
+    for layer in model.layers:
+        layer.trainable = False
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    return model
+
+
+def backbone_model(entry: Backbone, size: Size, channels: int, weights: Weights) -> keras.Model:
+    """Pixels to pooled features, all of it trainable; batch normalisation and dropout follow `training`."""
+    if min(size) < entry.min_size:
+        raise SettingsError(
+            f"The backbone '{entry.name}' takes pictures of at least {entry.min_size} x {entry.min_size} pixels; "
+            f"received {size.height} x {size.width}: raise --image-size or choose another backbone."
+        )
+    pixels = keras.Input((size.height, size.width, channels), name="pixels")
+    scaled = scale(to_rgb(pixels, channels), entry.scaling)
+    build = getattr(keras.applications, entry.keras_name)
+    inner = build(include_top=False, weights=None, pooling="avg", input_tensor=scaled, **entry.arguments)
+    # Files know nothing of the layers before `scaled`, and Keras matches by position: load through a part without them.
+    _load(keras.Model(scaled, inner.output), entry, weights)
+    # An outer model over single tensors: Keras' own has lists and warns of the structure of its inputs at each call.
+    model = keras.Model(pixels, inner.output, name=entry.name)
+    return _flat(model) if any(isinstance(layer, keras.Sequential) for layer in model.layers) else model
+
+
+def _load(model: keras.Model, entry: Backbone, weights: Weights) -> None:
+    if weights.path is not None:
+        try:
+            model.load_weights(weights.path)
+        except (ValueError, OSError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200].rstrip(" .")
+            raise WeightsError(
+                f"The weights file '{weights.path}' does not fit the backbone '{entry.name}' ({reason}); "
+                f"it takes a file like Keras' own '{entry.weights_file}', without the classification layer."
+            ) from error
+    if entry.keras_name.startswith("EfficientNetB"):
+        _standardise(model, pretrained=weights.path is not None)
+
+
+def _standardise(model: keras.Model, pretrained: bool) -> None:
+    """Divide once more by the root of the deviation, which Keras does only for `weights="imagenet"`.
+
+    EfficientNet was trained with (x - mean) / std^1.5 (github.com/tensorflow/tensorflow/issues/49930); Keras adds a
+    layer for it that a model built with a file or without weights lacks, and its features are then quietly wrong.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            mean, variance, count = (np.asarray(value) for value in layer.get_weights())
+            if not pretrained:
+                mean, variance = np.asarray(TORCH_MEAN, "float32"), np.square(np.asarray(TORCH_STD, "float32"))
+            layer.set_weights([mean, variance * np.asarray(TORCH_STD, "float32"), count])
+            layer.finalize_state()
+            return
+
+
+def _flat(model: keras.Model) -> keras.Model:
+    """A copy of `model` with the layers of its Sequential parts in their place (ConvNeXt has such parts)."""
+    copies: dict[str, keras.layers.Layer] = {}
+
+    def copied(layer: Any) -> Any:
+        if isinstance(layer, keras.Sequential) or not isinstance(layer, keras.layers.Layer):
+            return layer
+        copies[layer.name] = type(layer).from_config(layer.get_config())
+        return copies[layer.name]
+
+    def applied(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(layer, keras.Sequential):
+            return layer(*args, **kwargs)
+        (x,) = args
+        for part in layer.layers:
+            x = copied(part)(x)
+        return x
+
+    clone = keras.models.clone_model(model, clone_function=copied, call_function=applied)
+    for layer in model.layers:
+        for part in layer.layers if isinstance(layer, keras.Sequential) else [layer]:
+            if part.weights:
+                copies[part.name].set_weights(part.get_weights())
+    return clone
