@@ -1,1 +1,1 @@
-"""tracking."""
+"""Runs, the model registry and the UI: the only room that imports MLflow."""

@@ -1,0 +1,193 @@
+"""The MLflow runs of one study: the study is the parent run, each trial a child. Every call here may block."""
+
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from imgcls_ray.config import TrialSettings
+from imgcls_ray.search.listener import StudyInfo, StudyOutcome, TrialOutcome
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+T = TypeVar("T")
+STUDY, STORAGE, TRIAL, STATE, BEST = "imgcls.study", "imgcls.storage", "imgcls.trial", "imgcls.state", "imgcls.best"
+STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+MAX_METRICS, MAX_PARAMS, MAX_TEXT = 1000, 100, 5000
+"""MLflow's limits of one log_batch call and (rounded down) of one value's length."""
+
+
+class StudyRuns:
+    """Writes a study's runs. Calls may be repeated after an error: nothing is made twice.
+
+    A study that is taken up again finds its runs by their tags and goes on in them.
+    """
+
+    def __init__(self, client: "MlflowClient", experiment: str, storage: str) -> None:
+        self._client = client
+        self._experiment = experiment
+        self._storage = storage
+        self._trials: dict[int, str] = {}
+        self._ended: set[int] = set()
+        self._unsure = True  # whether runs may exist that we do not know the ids of
+        self._best = -math.inf
+        self.parent: str | None = None
+        """The parent's run id, once it exists."""
+
+    def start_study(self, info: StudyInfo, at: int) -> None:
+        """Make the parent run, or open it again. `at` is the time in ms since 1970, here and below."""
+        if self.parent is None:
+            known = next(self._search({STUDY: info.name, STORAGE: self._storage}), None)
+            self._unsure = known is not None
+            if known is None:
+                tags = {STUDY: info.name, STORAGE: self._storage, "mlflow.source.name": "imgcls run"}
+                self.parent = self._create(info.name, tags, at)
+            else:
+                self._best = known.data.metrics.get("best_val_accuracy", -math.inf)
+                self.parent = str(known.info.run_id)
+        run = self._client.get_run(self.parent)
+        self._client.update_run(self.parent, status="RUNNING")
+        for child in self._search({"mlflow.parentRunId": self.parent}) if self._unsure else ():
+            self._trials[int(child.data.tags[TRIAL])] = child.info.run_id
+        tags = {f"imgcls.data.{key}": value for key, value in info.data.items()}
+        tags["mlflow.note.content"] = f"Study **{info.name}** is running: {info.trials} trials are asked for."
+        # A parameter can't be changed once it is written: a study taken up again keeps its first settings.
+        new = {key: value for key, value in info.settings.items() if key not in run.data.params}
+        self._log(self.parent, params=new, tags=tags)
+        self._log_data(self.parent, info)
+
+    def start_trial(self, number: int, params: TrialSettings, at: int) -> None:
+        """Make the child run `trial-007`, or open it again after a cut-off."""
+        known = self._trials.get(number)
+        if known is None and self._unsure:
+            found = next(self._search({"mlflow.parentRunId": str(self.parent), TRIAL: str(number)}), None)
+            known = found.info.run_id if found else None
+        if known is None:
+            tags = {"mlflow.parentRunId": str(self.parent), TRIAL: str(number), "mlflow.source.name": "imgcls run"}
+            known = self._create(f"trial-{number:03d}", tags, at)
+        else:
+            self._client.update_run(known, status="RUNNING")
+        self._trials[number] = known
+        if not self._client.get_run(known).data.params:
+            self._log(known, params={key: str(value) for key, value in params.model_dump().items()})
+
+    def log_epochs(self, number: int, rows: "Sequence[Metric]") -> None:
+        """Metrics of one trial's epochs, in one call per thousand."""
+        for chunk in _chunks(list(rows), MAX_METRICS):
+            self._client.log_batch(self._trials[number], metrics=chunk)
+
+    def end_trial(self, outcome: TrialOutcome, rows: "Sequence[Metric]", at: int) -> None:
+        """The last epochs, the final figures and the state of a trial; the parent's best so far."""
+        run = self._trials[outcome.number]
+        final = {"epochs": float(outcome.epochs), "trial_seconds": outcome.seconds}
+        if outcome.value is not None:
+            final["best_val_accuracy"] = outcome.value
+        tags: dict[str, str] = {STATE: outcome.state}
+        if outcome.reason:
+            tags |= {"imgcls.reason": outcome.reason, "mlflow.note.content": outcome.reason}
+        self.log_epochs(outcome.number, rows)
+        self._log(run, metrics=final, tags=tags, step=outcome.epochs, at=at)
+        self._client.set_terminated(run, STATUS[outcome.state], end_time=at)
+        if outcome.value is not None and outcome.value > self._best:
+            step = len(self._ended)
+            self._log(str(self.parent), metrics={"best_val_accuracy": outcome.value}, step=step, at=at)
+            self._best = outcome.value
+        self._ended.add(outcome.number)
+
+    def end_study(self, outcome: StudyOutcome, at: int) -> None:
+        """The study's figures on the parent, and a mark on the best trial."""
+        states = [trial.state for trial in outcome.trials]
+        metrics = {
+            "trials": float(len(states)),
+            "pruned": float(states.count("pruned")),
+            "failed": float(states.count("failed")),
+            "search_seconds": outcome.seconds,
+        }
+        if outcome.best.value is not None:
+            metrics["best_val_accuracy"] = outcome.best.value
+        if outcome.defaults and outcome.defaults.value is not None:
+            metrics["defaults_val_accuracy"] = outcome.defaults.value
+        tags = {"imgcls.best_trial": str(outcome.best.number), "mlflow.note.content": _summary(outcome)}
+        self._log(str(self.parent), metrics=metrics, tags=tags, step=len(states), at=at)
+        if outcome.best.number in self._trials:
+            self._log(self._trials[outcome.best.number], tags={BEST: "true"})
+        self._client.set_terminated(str(self.parent), "FINISHED", end_time=at)
+
+    def abort(self, status: str) -> None:
+        """Close what is open as `status` (FAILED or KILLED): the study ended before its end."""
+        now = int(time.time() * 1000)
+        for number, run in self._trials.items():
+            if number not in self._ended and self._client.get_run(run).info.status == "RUNNING":
+                self._client.set_terminated(run, "KILLED", end_time=now)
+        if self.parent:
+            self._client.set_terminated(self.parent, status, end_time=now)
+
+    def _create(self, name: str, tags: dict[str, str], at: int) -> str:
+        unsure, self._unsure = self._unsure, True  # an error may come after the server has made the run
+        run = self._client.create_run(self._experiment, start_time=at, tags=tags, run_name=name)
+        self._unsure = unsure
+        return str(run.info.run_id)
+
+    def _search(self, tags: dict[str, str]) -> "Iterator[Run]":
+        quote = {key: '"' if "'" in value else "'" for key, value in tags.items()}
+        query = " and ".join(f"tags.`{key}` = {quote[key]}{value}{quote[key]}" for key, value in tags.items())
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], query, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _log(
+        self,
+        run: str,
+        metrics: dict[str, float] | None = None,
+        params: dict[str, str] | None = None,
+        tags: dict[str, str] | None = None,
+        step: int = 0,
+        at: int = 0,
+    ) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        rows = [Metric(key, value, at, step) for key, value in (metrics or {}).items()]
+        pairs = [Param(key, str(value)[:MAX_TEXT]) for key, value in (params or {}).items()]
+        marks = [RunTag(key, str(value)[:MAX_TEXT]) for key, value in (tags or {}).items()]
+        for chunk in _chunks(pairs, MAX_PARAMS):
+            self._client.log_batch(run, params=chunk)
+        self._client.log_batch(run, metrics=rows, tags=marks)
+
+    def _log_data(self, run: str, info: StudyInfo) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        digest = info.data.get("fingerprint", "")[:36]
+        if not digest:
+            return
+        data: Any = Dataset(
+            name=info.data.get("name", info.name)[:500],
+            digest=digest,
+            source_type="local",
+            source=json.dumps({"uri": info.data.get("path", info.data.get("name", ""))}),
+            profile=json.dumps(info.data),
+        )
+        self._client.log_inputs(run, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+
+
+def _chunks(rows: list[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _summary(outcome: StudyOutcome) -> str:
+    def percent(trial: TrialOutcome | None) -> str:
+        return "none" if trial is None or trial.value is None else f"{trial.value:.4f}"
+
+    rows = "".join(f"| {key} | {value} |\n" for key, value in outcome.best.params.model_dump().items())
+    return (
+        f"Best validation accuracy **{percent(outcome.best)}** (trial {outcome.best.number}), defaults "
+        f"{percent(outcome.defaults)}; {len(outcome.trials)} trials in {outcome.seconds:.0f} s.\n\n"
+        f"| setting of the best trial | value |\n|---|---|\n{rows}"
+    )
