@@ -49,7 +49,7 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
         title="imgcls",
         version=__version__,
         summary="Classifies pictures.",
-        description=f"A request's body may have {settings.max_body_bytes} bytes, a picture {settings.max_pixels} pixels.",
+        description=f"At most {settings.max_body_bytes} bytes a request and {settings.max_pixels} pixels a picture.",
         docs_url=None,
         redoc_url=None,
     )
@@ -92,7 +92,9 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
     )
     async def readyz() -> Ready | JSONResponse:
         if not predictor.ready:
-            return JSONResponse({"success": False, "error": "The model is still being loaded."}, 503, {"Retry-After": "1"})
+            return JSONResponse(
+                {"success": False, "error": "The model is still being loaded."}, 503, {"Retry-After": "1"}
+            )
         return Ready(model=predictor.info)
 
     @app.get("/docs", include_in_schema=False)

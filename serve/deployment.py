@@ -18,7 +18,9 @@ class Classifier:
 
     def __init__(self, settings: ServeSettings) -> None:
         from serve.loading import load_predictor
+        from serve.loopback import keep_replica_on_loopback
 
+        keep_replica_on_loopback()
         _log_to_stderr()
         self._settings = settings
         self._predictor = load_predictor(settings)

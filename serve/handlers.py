@@ -33,11 +33,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == 404:
         sentence = f"There is nothing at this path; the service has {_PATHS}."
     elif error.status_code == 405:
-        sentence = f"{request.method} is not answered at this path; it takes {headers.get('Allow', headers.get('allow'))}."
+        sentence = (
+            f"{request.method} is not answered at this path; it takes {headers.get('Allow', headers.get('allow'))}."
+        )
     return _answer(request, error.status_code, sentence, headers)
 
 
-async def _gone(request: Request, error: Exception) -> JSONResponse:
+async def _gone(request: Request, _error: Exception) -> JSONResponse:
     return _answer(request, 400, "The connection ended before the whole request had arrived.")
 
 

@@ -1,7 +1,6 @@
 """Bounds that hold before any handler sees the request."""
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.errors import too_large
@@ -10,8 +9,9 @@ from serve.errors import too_large
 class BodyLimit:
     """ASGI middleware: no body above `max_bytes` is read, whether it declares its length or not.
 
-    Neither uvicorn nor Ray Serve bounds a body. A declared length is refused at once; otherwise the bytes are counted
-    while the handler reads, and reading raises `RequestRefused` (413), which the application turns into its answer.
+    Neither uvicorn nor Ray Serve bounds a body. A body is measured by its declared length before anything is read, and
+    by counting while it is read; above the bound, reading raises `RequestRefused` (413), which the application turns
+    into its answer. A handler that does not read the body is not disturbed.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
@@ -22,16 +22,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared[:20]) > self.max_bytes:
-            refusal = too_large(self.max_bytes)
-            answer = JSONResponse({"success": False, "error": str(refusal)}, refusal.http_status)
-            await answer(scope, receive, send)
-            return
+        length = Headers(scope=scope).get("content-length", "")
+        declared = int(length[:20]) if length.isdecimal() else 0
         seen = 0
 
         async def bounded() -> Message:
             nonlocal seen
+            if declared > self.max_bytes:
+                raise too_large(self.max_bytes)
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self.max_bytes:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from imgcls_ray.bundle.bundle import load_bundle
 from imgcls_ray.tracking.registry import resolve
+
 from serve.predictor import Predictor
 from serve.settings import ServeSettings
 
@@ -15,6 +16,17 @@ def locate(settings: ServeSettings) -> Path:
         ModelError: there is none.
     """
     return resolve(settings.model, Path(settings.storage), settings.tracking_uri)
+
+
+def check(bundle: Path) -> None:
+    """Cheap checks of a bundle's files, so that a bad one is told before anything starts.
+
+    Raises:
+        ModelError: a file is missing or differs from its checksum.
+    """
+    from imgcls_ray.bundle.checksums import verify
+
+    verify(bundle)
 
 
 def load_predictor(settings: ServeSettings) -> Predictor:

@@ -1,7 +1,6 @@
 """The port that the service listens on."""
 
 import errno
-import os
 import socket
 
 from imgcls_ray.errors import SettingsError
@@ -22,10 +21,14 @@ def free_port(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise SettingsError(f"Port {port} on {host} is in use; choose another with --port, or 0 for any.") from error
+            raise SettingsError(
+                f"Port {port} on {host} is in use; choose another with --port, or 0 for any."
+            ) from error
         if error.errno == errno.EACCES:
             raise SettingsError(f"Port {port} needs more rights than you have; choose one above 1023.") from error
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise SettingsError(f"The service can't listen on {host}:{port} ({reason}); --host is an address of this machine.") from error
+        reason = error.strerror or str(error)
+        raise SettingsError(
+            f"The service can't listen on {host}:{port} ({reason}); --host is an address of this machine."
+        ) from error
     except OverflowError as error:
         raise SettingsError(f"A port is 0 to 65535; received {port}.") from error

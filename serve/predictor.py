@@ -68,7 +68,9 @@ class Predictor:
 
     def _classify(self, pictures: list[bytes]) -> list[list[Prediction] | ImgclsError]:
         refused = [self._too_many_pixels(data) for data in pictures]
-        answers = iter(self._bundle.predict_bytes([data for data, no in zip(pictures, refused, strict=True) if no is None]))
+        answers = iter(
+            self._bundle.predict_bytes([data for data, no in zip(pictures, refused, strict=True) if no is None])
+        )
         return [self._ranked(next(answers)) if no is None else no for no in refused]
 
     def _ranked(self, answer: object) -> list[Prediction] | ImgclsError:

@@ -41,7 +41,9 @@ class Refused(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"success": False, "error": "The form has no file in the field 'img'; send one picture there."}]
+            "examples": [
+                {"success": False, "error": "The form has no file in the field 'img'; send one picture there."}
+            ]
         }
     )
 

@@ -19,7 +19,7 @@ async def read_pictures(request: Request, most: int = 1) -> list[bytes]:
     """The files in the field `img`, 1 to `most` of them, as bytes.
 
     Raises:
-        RequestRefused: 415 not multipart/form-data, 400 not parseable, 422 no file or too many, 413 from the body's bound.
+        RequestRefused: 415 not multipart/form-data, 400 not parseable, 422 no file or too many, 413 too many bytes.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
