@@ -1,0 +1,213 @@
+"""Where pictures come from: each kind of layout lists the same items. Nothing is opened here."""
+
+import os
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from imgcls_ray.data.labels import Labels
+from imgcls_ray.errors import DataError, nearest
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+_SPLIT_FOLDERS: dict[str, Split] = {
+    "training": "train",
+    "train": "train",
+    "validation": "val",
+    "val": "val",
+    "valid": "val",
+    "test": "test",
+}
+_NO_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}  # left by Windows and by macOS's zip
+
+
+@dataclass(frozen=True)
+class SourceItem:
+    """One file below a class."""
+
+    path: str
+    """Relative to the root, with `/`."""
+    label: str
+    split: Split | None
+    """None where the layout has no such folder, so that preprocess decides."""
+    bytes: int = 0
+    mtime_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """All files of a data set, sorted by path."""
+
+    name: str
+    """The folder's name, with characters outside A-Z a-z 0-9 . _ - replaced by `-`."""
+    items: tuple[SourceItem, ...]
+    root: str
+    """Absolute."""
+
+    @property
+    def labels(self) -> Labels:
+        """The classes: in a layout with split folders those of the training folder are all there are."""
+        return Labels.of(item.label for item in self.items)
+
+
+class SourceKind(ABC):
+    """A layout of a folder: recognises it and lists it."""
+
+    @abstractmethod
+    def matches(self, root: Path) -> bool:
+        """Whether `root` is laid out this way."""
+
+    @abstractmethod
+    def items(self, root: Path) -> Iterator[SourceItem]:
+        """Every regular file below a class, in any order."""
+
+
+class SplitFolders(SourceKind):
+    """`Training/CLASS/*` with `Test/CLASS/*`, `Validation/CLASS/*` or both; other folders beside them are ignored."""
+
+    def matches(self, root: Path) -> bool:
+        folders = self._folders(root)
+        train = folders.get("train", [])
+        return bool(train) and len(folders) > 1 and any(_folders(root / train[0]))
+
+    def items(self, root: Path) -> Iterator[SourceItem]:
+        for split, names in self._folders(root).items():
+            if len(names) > 1:
+                raise DataError(
+                    f"Each split has one folder, but {root} holds {' and '.join(names)}; rename or merge one of them."
+                )
+            for item in ClassFolders().items(root / names[0]):
+                yield SourceItem(f"{names[0]}/{item.path}", item.label, split, item.bytes, item.mtime_ns)
+
+    @staticmethod
+    def _folders(root: Path) -> dict[Split, list[str]]:
+        found: dict[Split, list[str]] = {}
+        for name in _folders(root):
+            split = _SPLIT_FOLDERS.get(name.lower())
+            if split:
+                found.setdefault(split, []).append(name)
+        return found
+
+
+class ClassFolders(SourceKind):
+    """`CLASS/**`: one folder per class, files at any depth below it; files beside the class folders are ignored."""
+
+    def matches(self, root: Path) -> bool:
+        return any(_folders(root))
+
+    def items(self, root: Path) -> Iterator[SourceItem]:
+        for label in _folders(root):
+            for path, status in _files(root / label, label, ()):
+                yield SourceItem(_printable(path), _printable(label), None, status.st_size, status.st_mtime_ns)
+
+
+_KINDS: tuple[SourceKind, ...] = (SplitFolders(), ClassFolders())
+
+
+def list_source(root: str, labels: Labels | None = None) -> Source:
+    """List the pictures of a folder with one folder per class, or with split folders that hold class folders.
+
+    Hidden files, `Thumbs.db`, `desktop.ini` and files that are not below a class do not count. With `labels` (of a
+    trained model) the folder is only measured: it may hold a single class or picture, but no class unknown to them.
+
+    Raises:
+        DataError: the folder is missing, empty, can't be read, or breaks a rule about classes.
+    """
+    folder = _folder(root)
+    kind = next((kind for kind in _KINDS if kind.matches(folder)), None)
+    if kind is None:
+        raise DataError(f"The data folder needs one folder per class with pictures in it; {folder} holds no folders.")
+    items = tuple(sorted(kind.items(folder), key=lambda item: item.path))
+    if not items:
+        raise DataError(f"The data folder needs one folder per class with pictures in it; those in {folder} are empty.")
+    if labels is None:
+        _check_classes(folder, kind, items)
+    else:
+        unknown = sorted({item.label for item in items} - set(labels.names))
+        if unknown:
+            tail = nearest(unknown[0], labels.names)
+            raise DataError(
+                f"The folders in {folder} must be classes of the model ({', '.join(labels.names)}); "
+                f"received '{unknown[0]}'{tail}."
+            )
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in folder.name).strip("-.")
+    return Source(name or "data", items, str(folder))
+
+
+def _folder(root: str) -> Path:
+    if "://" in root:
+        raise DataError(f"The data must be a folder that each node can open; received {root}: mount or copy it first.")
+    folder = Path(root).expanduser().absolute()
+    try:
+        if folder.is_dir():
+            return folder.resolve()
+        missing = not folder.exists()
+    except OSError as error:
+        raise DataError(f"The data folder {folder} can't be opened: {error.strerror}; check its path.") from error
+    if missing:
+        raise DataError(f"There is no folder {folder}; give the path of a folder that holds one folder per class.")
+    raise DataError(f"The data must be a folder that holds one folder per class; {folder} is a file.")
+
+
+def _check_classes(folder: Path, kind: SourceKind, items: tuple[SourceItem, ...]) -> None:
+    counts = Counter(item.label for item in items)
+    trained = {item.label for item in items if item.split in (None, "train")}
+    untrained = [item for item in items if item.label not in trained]
+    if untrained:
+        first = untrained[0]
+        raise DataError(
+            f"Each class needs pictures in the training folder; '{first.label}' stands only in "
+            f"{PurePosixPath(first.path).parts[0]} of {folder}: add some, or remove it there."
+        )
+    if isinstance(kind, ClassFolders):
+        # An empty class folder lists no items, but was surely meant to hold some.
+        counts.update({_printable(name): 0 for name in _folders(folder)})
+    if len(counts) < 2:
+        (name,) = counts
+        hint = f" (perhaps {folder / name} is the data folder)" if any(_folders(folder / name)) else ""
+        raise DataError(f"At least 2 classes are needed, a folder for each; {folder} holds one, '{name}'{hint}.")
+    name, count = min(counts.items(), key=lambda pair: pair[1])
+    if count < 2:
+        raise DataError(
+            f"Each class needs at least 2 pictures; '{name}' in {folder} has {count}: add some or remove the folder."
+        )
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            found = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _NO_PICTURES]
+    except OSError as error:
+        raise DataError(
+            f"The data folder must be readable; {folder} can't be listed ({error.strerror}): check its permissions."
+        ) from error
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def _folders(folder: Path) -> list[str]:
+    return [entry.name for entry in _listed(folder) if entry.is_dir()]
+
+
+def _files(folder: Path, relative: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, os.stat_result]]:
+    """Every regular file below `folder`. Links to folders are followed, except to a folder the walk is inside of."""
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    for entry in _listed(folder):
+        path = f"{relative}/{entry.name}"
+        if entry.is_dir():
+            yield from _files(folder / entry.name, path, (*above, here))
+        elif entry.is_file():
+            yield path, entry.stat()
+        elif entry.is_symlink():  # to nowhere: counted, and refused when it is opened
+            yield path, entry.stat(follow_symlinks=False)
+
+
+def _printable(path: str) -> str:
+    """The path as valid Unicode; a name in another encoding can't be opened later, and is then counted as rejected."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

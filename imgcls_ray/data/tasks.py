@@ -1,0 +1,48 @@
+"""Ray Data as this program uses it: one block, one task, small rows back; quiet."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+
+def map_blocks(
+    blocks: Sequence[pa.Table], function: Callable[..., pa.Table], arguments: dict[str, Any], cpus: float = 1
+) -> Iterator[pa.Table]:
+    """Run `function(block, **arguments)` once per block on the cluster; yields results as they come, in any order.
+
+    Ray must be initialised. Large arguments belong into files or `ray.put`; what `function` raises comes out wrapped
+    in Ray's own errors.
+    """
+    import ray.data
+
+    with _quiet():
+        dataset = ray.data.from_arrow(list(blocks))
+        context = dataset.context
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        mapped = dataset.map_batches(
+            function,
+            batch_size=None,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            num_cpus=cpus,
+            fn_kwargs=dict(arguments),
+        )
+        yield from mapped.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Ray Data's remarks to its log file; errors still reach the console."""
+    handlers = [h for h in logging.getLogger("ray.data").handlers if isinstance(h, logging.StreamHandler)]
+    levels = [handler.level for handler in handlers]
+    for handler in handlers:
+        handler.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for handler, level in zip(handlers, levels, strict=True):
+            handler.setLevel(level)
