@@ -1,0 +1,121 @@
+"""A gang's worker: it obeys one command after another until it is told to stop or its owner is gone."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from imgcls_ray.errors import ImgclsError
+from imgcls_ray.training.mailbox import Answer, Command
+
+
+def work(config: dict[str, Any]) -> None:
+    """Ray Train's training function. `config`: `mailbox` (actor handle) and `cpus` (threads for TensorFlow)."""
+    import ray.train
+
+    mailbox, rank = config["mailbox"], ray.train.get_context().get_world_rank()
+    threading.Thread(target=_leave_with_owner, args=(mailbox,), daemon=True).start()
+    member: Member | None = None
+    number, command = 0, Command("join")
+    while command.verb != "stop":
+        try:
+            if member is None:
+                member = Member(config["cpus"])
+                answer = Answer(rank, {"rank": member.rank, "pid": os.getpid()})
+            else:
+                answer = Answer(rank, member.obey(command))
+        except Exception as error:
+            ray.get(mailbox.answer.remote(number, Answer(rank, error=_first_line(error))))
+            raise
+        ray.get(mailbox.answer.remote(number, answer))
+        number += 1
+        command = ray.get(mailbox.tell.remote(number))
+    ray.get(mailbox.answer.remote(number, Answer(rank)))
+
+
+def _leave_with_owner(mailbox: Any) -> None:
+    try:
+        ray.get(mailbox.outlive.remote())
+    except ray.exceptions.RayError:
+        # The training thread may be inside TensorFlow for minutes: only the end of the process stops it at once.
+        os._exit(1)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return lines[0] if isinstance(error, ImgclsError) else f"{type(error).__name__}: {lines[0]}"
+
+
+class Member:
+    """This process's part of the gang. TensorFlow is loaded and the workers are joined here."""
+
+    def __init__(self, cpus: float) -> None:
+        with _native_messages_hidden():
+            from imgcls_ray.training.device import claim
+
+            claim(cpus)
+            import tensorflow as tf
+
+            from imgcls_ray.training.allreduce import RingAllReduce
+            from imgcls_ray.training.runner import Solo
+
+            tf.get_logger().setLevel("ERROR")
+            reduce = RingAllReduce()
+        self.rank = reduce.rank
+        self._runner = Solo(reduce)
+
+    def obey(self, command: Command) -> Any:
+        """Do what is asked, and return what the owner is to know: metrics, or a file's bytes by reference."""
+        match command.verb:
+            case "start_trial":
+                self._runner.start_trial(command.argument)
+            case "train_epoch":
+                metrics = self._runner.train_epoch()
+                return {name: float(value) for name, value in metrics.items()} | {"weights_checksum": self._checksum()}
+            case "save" | "save_weights":
+                return self._file(command.verb) if self.rank == 0 else None
+            case "load":
+                with _temporary() as path:
+                    path.write_bytes(ray.get(command.argument[0]))
+                    self._runner.load(path)
+            case "end_trial":
+                self._runner.close()
+        return None
+
+    def _file(self, verb: str) -> list[Any]:
+        """What `save` writes, as a reference in a list: the owner may live on another node than this worker."""
+        with _temporary() as path:
+            getattr(self._runner, verb)(path)
+            return [ray.put(path.read_bytes())]
+
+    def _checksum(self) -> float:
+        """48 bits of the SHA-256 of all weights: as many as a float holds exactly."""
+        digest = hashlib.sha256()
+        for weight in self._runner.loop.weights():
+            digest.update(weight.tobytes())
+        return float(int.from_bytes(digest.digest()[:6], "big"))
+
+
+@contextlib.contextmanager
+def _temporary() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="imgcls-gang-") as folder:
+        yield Path(folder) / "state.npz"
+
+
+@contextlib.contextmanager
+def _native_messages_hidden() -> Iterator[None]:
+    """Hide what TensorFlow's C++ writes to stderr while it loads; no variable of TensorFlow's silences it."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
