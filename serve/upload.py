@@ -32,11 +32,12 @@ async def read_pictures(request: Request, most: int = 1) -> list[bytes]:
         form = await parser.parse()
     except MultiPartException as error:
         raise RequestRefused(400, f"The form can't be read: {error.message.rstrip('.')}.") from error
-    files = [value for value in form.getlist(FIELD) if isinstance(value, UploadFile)]
-    if not files:
-        raise RequestRefused(422, f"The form has no file in the field '{FIELD}'; send one picture there.")
-    if len(files) > most:
-        raise RequestRefused(422, f"The form has more than {most} file in the field '{FIELD}'; send one at a time.")
-    pictures = [await file.read() for file in files]
-    await form.close()
-    return pictures
+    try:
+        files = [value for value in form.getlist(FIELD) if isinstance(value, UploadFile)]
+        if not files:
+            raise RequestRefused(422, f"The form has no file in the field '{FIELD}'; send one picture there.")
+        if len(files) > most:
+            raise RequestRefused(422, f"The form has more than {most} file in the field '{FIELD}'; send one at a time.")
+        return [await file.read() for file in files]
+    finally:
+        await form.close()

@@ -1,0 +1,66 @@
+"""A bundle's stand-in, and an application around it, without Ray and TensorFlow."""
+
+import io
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from imgcls_ray.data.labels import Labels
+from imgcls_ray.data.pixels import PixelOps, decode
+from imgcls_ray.errors import ImageError
+from serve.app import build_app
+from serve.predictor import Predictor
+from serve.settings import ServeSettings
+
+
+class BrightnessBundle:
+    """Answers `bright` with the picture's mean brightness; the decoder is the real one."""
+
+    labels = Labels(("bright", "dark"))
+    pixels = PixelOps(height=8, width=8, colorspace="color")
+    card = SimpleNamespace(name="brightness")
+
+    def __init__(self) -> None:
+        self.engine = SimpleNamespace(warm_up=lambda: None)
+
+    def predict_bytes(self, pictures: list[bytes]) -> list[np.ndarray | ImageError]:
+        answers: list[np.ndarray | ImageError] = []
+        for data in pictures:
+            try:
+                bright = decode(data, self.pixels).mean() / 255
+                answers.append(np.array([bright, 1 - bright], np.float32))
+            except ImageError as error:
+                answers.append(error)
+        return answers
+
+    def ranked(self, probabilities: np.ndarray) -> list[dict[str, object]]:
+        order = np.argsort(-probabilities)
+        return [{"label": self.labels.names[i], "probability": float(probabilities[i])} for i in order]
+
+
+def picture_bytes(brightness: int = 200, size: tuple[int, int] = (40, 30), kind: str = "PNG") -> bytes:
+    """A plain picture (width, height) as a file's bytes."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (brightness,) * 3).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def settings() -> ServeSettings:
+    return ServeSettings(model="stand-in", max_body_bytes=20_000, max_pixels=10_000, max_waiting=3)
+
+
+@pytest.fixture
+def predictor(settings: ServeSettings) -> Predictor:
+    return Predictor(BrightnessBundle(), settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def client(predictor: Predictor, settings: ServeSettings) -> Iterator[TestClient]:
+    predictor.warm_up()
+    with TestClient(build_app(predictor, settings), raise_server_exceptions=False) as client:
+        yield client

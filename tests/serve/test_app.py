@@ -1,0 +1,170 @@
+import pytest
+from fastapi.testclient import TestClient
+
+from serve.app import build_app
+from serve.predictor import Predictor
+from serve.settings import ServeSettings
+from tests.serve.conftest import picture_bytes
+
+
+def _error(response) -> str:
+    body = response.json()
+    assert set(body) == {"success", "error"}
+    assert body["success"] is False
+    assert body["error"].endswith(".")
+    return body["error"]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP"])
+def test_a_picture_gets_every_class_highest_first(client: TestClient, kind: str) -> None:
+    response = client.post("/classify", files={"img": ("x", picture_bytes(51, kind=kind))})
+    assert response.status_code == 200
+    assert response.json() == {
+        "predictions": [
+            {"label": "dark", "probability": pytest.approx(0.8, abs=0.01)},
+            {"label": "bright", "probability": pytest.approx(0.2, abs=0.01)},
+        ],
+        "success": True,
+    }
+
+
+def test_a_broken_picture_is_400(client: TestClient) -> None:
+    for data in (b"", b"no picture", picture_bytes()[:60]):
+        response = client.post("/classify", files={"img": ("x.png", data)})
+        assert response.status_code == 400
+        assert "picture can't be used" in _error(response)
+
+
+def test_a_form_without_the_field_is_422(client: TestClient) -> None:
+    for form in ({"files": {"image": ("x.png", picture_bytes())}}, {"files": {"o": b""}, "data": {"img": "text"}}):
+        response = client.post("/classify", **form)
+        assert response.status_code == 422
+        assert "'img'" in _error(response)
+
+
+def test_two_files_are_422(client: TestClient) -> None:
+    response = client.post("/classify", files=[("img", ("a", picture_bytes())), ("img", ("b", picture_bytes()))])
+    assert response.status_code == 422
+    assert "one at a time" in _error(response)
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "image/png"}, {"content-type": "application/json"}])
+def test_another_kind_of_body_is_415(client: TestClient, headers: dict[str, str]) -> None:
+    response = client.post("/classify", content=picture_bytes(), headers=headers)
+    assert response.status_code == 415
+    assert "multipart/form-data" in _error(response)
+
+
+@pytest.mark.parametrize("boundary", ["", "; boundary=", "; boundary=x", "; boundary=" + "y" * 300])
+def test_a_form_that_can_not_be_parsed_is_4xx(client: TestClient, boundary: str) -> None:
+    response = client.post(
+        "/classify", content=b"--nothing of the kind", headers={"content-type": f"multipart/form-data{boundary}"}
+    )
+    assert response.status_code in (400, 422)
+    _error(response)
+
+
+def test_a_wrong_method_is_405_with_allow(client: TestClient) -> None:
+    response = client.get("/classify")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+    assert "POST" in _error(response)
+
+
+def test_an_unknown_path_is_404_and_names_the_others(client: TestClient) -> None:
+    response = client.get("/predict")
+    assert response.status_code == 404
+    assert "/classify" in _error(response)
+
+
+def test_a_declared_length_above_the_bound_is_413(client: TestClient) -> None:
+    response = client.post("/classify", files={"img": b"x" * 30_000})
+    assert response.status_code == 413
+    assert "20000 bytes" in _error(response)
+
+
+def test_an_undeclared_length_is_counted_and_reading_stops(client: TestClient) -> None:
+    sent = 0
+
+    def endless():
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="img"; filename="a"\r\n\r\n'
+        while sent < 1000:
+            sent += 1
+            yield b"x" * 1000
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    response = client.post("/classify", content=endless(), headers=headers)
+    assert response.status_code == 413
+    assert "20000 bytes" in _error(response)
+
+
+def test_too_many_pixels_are_413(client: TestClient) -> None:
+    response = client.post("/classify", files={"img": picture_bytes(size=(101, 100))})
+    assert response.status_code == 413
+    error = _error(response)
+    assert "10000 pixels" in error
+    assert "101x100" in error
+    assert client.post("/classify", files={"img": picture_bytes(size=(100, 100))}).status_code == 200
+
+
+def test_a_full_service_is_503_with_retry_after(client: TestClient, predictor: Predictor) -> None:
+    with predictor.slot(), predictor.slot(), predictor.slot():
+        response = client.post("/classify", files={"img": picture_bytes()})
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) >= 1
+        _error(response)
+    assert client.post("/classify", files={"img": picture_bytes()}).status_code == 200
+
+
+def test_refused_requests_give_their_place_back(client: TestClient) -> None:
+    for _ in range(5):
+        client.post("/classify", files={"img": b"broken"})
+    assert client.post("/classify", files={"img": picture_bytes()}).status_code == 200
+
+
+def test_a_bug_is_500_without_its_text(
+    client: TestClient, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_pictures: list[bytes]) -> list[object]:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(predictor, "classify", broken)
+    response = client.post("/classify", files={"img": picture_bytes()})
+    assert response.status_code == 500
+    assert "secret" not in _error(response)
+
+
+def test_readyz_waits_for_the_model_and_livez_does_not(predictor: Predictor, settings: ServeSettings) -> None:
+    client = TestClient(build_app(predictor, settings))
+    assert client.get("/livez").json() == {"live": True}
+    assert client.get("/readyz").status_code == 503
+    _error(client.get("/readyz"))
+    predictor.warm_up()
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {
+        "ready": True,
+        "model": {"name": "brightness", "labels": 2, "height": 8, "width": 8, "colorspace": "color"},
+    }
+
+
+def test_openapi_tells_the_field_the_answers_and_their_examples(client: TestClient) -> None:
+    api = client.get("/openapi.json").json()
+    assert set(api["paths"]) == {"/classify", "/livez", "/readyz"}
+    post = api["paths"]["/classify"]["post"]
+    form = post["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["required"] == ["img"]
+    assert set(post["responses"]) == {"200", "400", "413", "415", "422", "503"}
+    for status, response in post["responses"].items():
+        name = response["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+        [example] = api["components"]["schemas"][name]["examples"]
+        assert example["success"] is (status == "200")
+
+
+def test_the_docs_page_needs_nothing_from_the_internet(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert client.get("/", follow_redirects=False).headers["location"] == "/docs"
