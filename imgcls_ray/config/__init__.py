@@ -1,6 +1,7 @@
 """The typed settings of every step."""
 
 from imgcls_ray.config.base import Settings
+from imgcls_ray.config.loading import flatten, load_settings
 from imgcls_ray.config.settings import (
     PreprocessSettings,
     RunSettings,
@@ -20,6 +21,8 @@ __all__ = [
     "SizeField",
     "TrackingSettings",
     "TrialSettings",
+    "flatten",
+    "load_settings",
     "parse_duration",
     "parse_size",
 ]

@@ -97,3 +97,14 @@ def _check_keys(model: type[BaseModel], raw: Mapping[str, Any], prefix: str) -> 
         inner = model.model_fields[key].annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
             _check_keys(inner, value, f"{prefix}{key}.")
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names and texts; what is not set is left out."""
+    flat: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        elif value is not None:
+            flat[prefix + name] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return flat

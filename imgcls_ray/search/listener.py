@@ -1,5 +1,6 @@
 """What a study tells while it runs. Tracking and the progress display listen; the search knows neither."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -72,3 +73,30 @@ class StudyListener:
 
     def study_ended(self, outcome: StudyOutcome) -> None:
         """Called once, after the last trial."""
+
+
+class Listeners(StudyListener):
+    """Tells each of several listeners, in their order."""
+
+    def __init__(self, listeners: Sequence[StudyListener]) -> None:
+        self._listeners = tuple(listeners)
+
+    def study_started(self, study: StudyInfo) -> None:
+        for listener in self._listeners:
+            listener.study_started(study)
+
+    def trial_started(self, number: int, params: TrialSettings) -> None:
+        for listener in self._listeners:
+            listener.trial_started(number, params)
+
+    def epoch_ended(self, number: int, epoch: int, metrics: dict[str, float]) -> None:
+        for listener in self._listeners:
+            listener.epoch_ended(number, epoch, metrics)
+
+    def trial_ended(self, outcome: TrialOutcome) -> None:
+        for listener in self._listeners:
+            listener.trial_ended(outcome)
+
+    def study_ended(self, outcome: StudyOutcome) -> None:
+        for listener in self._listeners:
+            listener.study_ended(outcome)

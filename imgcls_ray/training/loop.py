@@ -31,7 +31,6 @@ class Loop:
         self.model = build_network(job)
         self._optimizer = build_optimizer(job.settings)
         self._optimizer.build(self.model.trainable_variables)
-        self._kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         share = min(job.settings.batch_size, train.rows) // self._reduce.size
         self._share = max(share, 1)
         """Samples per step on this worker."""
@@ -107,9 +106,7 @@ class Loop:
                 probabilities = self.model(x, training=True)
                 smoothing = self.job.settings.label_smoothing
                 losses = keras.losses.categorical_crossentropy(target, probabilities, label_smoothing=smoothing)
-                loss = tf.reduce_mean(losses)
-                if self.job.settings.weight_decay and self.job.settings.optimizer != "adamw":
-                    loss += self.job.settings.weight_decay * tf.add_n([tf.nn.l2_loss(v.value) for v in self._kernels])
+                loss = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
             gradients = tape.gradient(loss, [v.value for v in self.model.trainable_variables])
             self._optimizer.apply(self._reduce.mean(gradients), self.model.trainable_variables)
             totals += _totals(losses, probabilities, y)

@@ -1,0 +1,112 @@
+"""What a finished model says: about single pictures, and about a labelled folder."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgcls_ray.data.pixels import decode
+from imgcls_ray.data.sources import Source, list_source
+from imgcls_ray.errors import DataError, ImageError
+from imgcls_ray.evaluation.metrics import Metrics, score
+
+if TYPE_CHECKING:
+    from imgcls_ray.bundle.bundle import Bundle
+
+BATCH = 256
+"""Pictures decoded at a time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A picture's classes, most probable first, or why it has none."""
+
+    image: str
+    predictions: list[dict[str, Any]]
+    """`label` and `probability` of each class."""
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """`image` and `predictions`, or `image` and `error`."""
+        return {"image": self.image} | ({"error": self.error} if self.error else {"predictions": self.predictions})
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model measured on a labelled folder."""
+
+    metrics: Metrics
+    rejected: dict[str, str]
+    """Path -> reason of each picture that can't be decoded; these count in no figure."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The metrics, with the rejected pictures beside them."""
+        return {**self.metrics.to_json(), "rejected": self.rejected}
+
+
+def classify(bundle: "Bundle", paths: Sequence[str]) -> list[Answer]:
+    """Answer for each picture, in their order. A broken one has an `error` and does not stop the others.
+
+    Raises:
+        DataError: a path is no file that can be read.
+    """
+    for path in paths:
+        if not Path(path).is_file():
+            raise DataError(f"Each picture must be a file; there is none at '{path}'.")
+    answers = []
+    for batch in _batches(paths):
+        for path, outcome in zip(batch, bundle.predict_bytes([_read(path) for path in batch]), strict=True):
+            if isinstance(outcome, ImageError):
+                answers.append(Answer(path, [], str(outcome)))
+            else:
+                answers.append(Answer(path, bundle.ranked(outcome)))
+    return answers
+
+
+def evaluate(bundle: "Bundle", data: str) -> Evaluation:
+    """Measure a model on every picture of a labelled folder.
+
+    Raises:
+        DataError: the folder can't be used, has a class that the model does not know, or no picture can be decoded.
+    """
+    source = list_source(data, bundle.labels)
+    probabilities, labels = [], []
+    rejected: dict[str, str] = {}
+    with ThreadPoolExecutor() as pool:
+        for items in _batches(source.items):
+            outcomes = list(pool.map(lambda item: _decoded(source, item.path, bundle), items))
+            images = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
+            for item, outcome in zip(items, outcomes, strict=True):
+                if isinstance(outcome, ImageError):
+                    rejected[item.path] = outcome.reason
+                else:
+                    labels.append(bundle.labels.index(item.label))
+            if images:
+                probabilities.append(bundle.predict(np.stack(images)))
+    if not labels:
+        raise DataError(f"None of the {len(rejected)} files in '{data}' can be decoded as a picture.")
+    return Evaluation(score(np.concatenate(probabilities), np.array(labels), bundle.labels.names), rejected)
+
+
+def _decoded(source: Source, path: str, bundle: "Bundle") -> np.ndarray | ImageError:
+    try:
+        return decode(_read(str(Path(source.root, path))), bundle.pixels)
+    except ImageError as error:
+        return error
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"The picture '{path}' can't be read: {error.strerror}.") from error
+
+
+def _batches(items: Sequence[Any]) -> Iterator[list[Any]]:
+    left = iter(items)
+    while batch := list(islice(left, BATCH)):
+        yield batch

@@ -1,0 +1,51 @@
+"""`imgcls demo`: the main job on pictures that come with a dependency."""
+
+from typing import Annotated
+
+import typer
+
+from imgcls_ray.cli.options import Json, Overrides, Storage
+
+SMALL_BACKBONES = ("mobilenet_v2_0.35", "mobilenet_0.25", "mobilenet_v2_1.0")
+"""Tried in this order: the first whose weights are at hand joins the search."""
+
+
+def demo(
+    storage: Storage = "./imgcls-runs",
+    trials: Annotated[int, typer.Option(min=1, help="Trials of the search.")] = 16,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Search on 1,797 scanned digits, register the winner and classify one of them. Takes under 4 minutes."""
+    from pathlib import Path
+
+    from imgcls_ray.cli.output import output
+    from imgcls_ray.cli.run import execute
+    from imgcls_ray.models.weights import at_hand
+    from imgcls_ray.storage import Storage as Root
+    from imgcls_ray.storage import writing
+
+    root = Root.open(storage).root
+    with output(as_json) as console:
+        from imgcls_ray.digits import write_digits
+
+        with writing(root):
+            pictures = write_digits(root / "demo" / "digits")
+        console.print(f"[bold]{'demo':<10}[/] 1,797 scanned digits in {pictures}", soft_wrap=True)
+    frozen = [name for name in SMALL_BACKBONES if at_hand(name)][:1]
+    flags = {
+        "data": str(pictures),
+        "storage": storage,
+        "preprocess.colorspace": "grayscale",
+        "search.backbones": ["cnn", *frozen],
+        "search.image_size": 32,
+        "search.trials": trials,
+    }
+    result = execute(flags, None, overrides or [], as_json)
+    if not as_json:
+        from imgcls_ray.cli.classify import classify
+
+        example = sorted(Path(pictures, "7").iterdir())[0]
+        typer.echo("\nOne picture, classified by what was just registered:")
+        classify([str(example)], model=result.bundle, storage=storage, top=3)
+        typer.echo("\nYour own pictures, in a folder with one folder per class:\n  imgcls run FOLDER")

@@ -1,0 +1,155 @@
+"""The main job, one step after another. A step whose result is already there is not done again."""
+
+import time
+from dataclasses import dataclass
+
+from imgcls_ray.config import RunSettings, Size, flatten
+from imgcls_ray.data.preprocess import Preprocessed, preprocess
+from imgcls_ray.embeddings.store import embed
+from imgcls_ray.errors import DataError
+from imgcls_ray.jobs.connection import cluster
+from imgcls_ray.plan import Plan, make_plan
+from imgcls_ray.result import RunResult, Seconds
+from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome
+from imgcls_ray.storage import writing
+from imgcls_ray.tracking.registry import register
+from imgcls_ray.training.job import TrialData
+from imgcls_ray.winner import build_winner
+
+
+class RunListener(StudyListener):
+    """Hears of every step of the main job, and of the study in between."""
+
+    def step_started(self, name: str, what: str) -> None:
+        """`name` is preprocess, embed, search or evaluate; `what` says in words what it works on."""
+
+    def step_advanced(self, done: int, total: int) -> None:
+        """Of the shards of this step `done` are ready."""
+
+    def step_ended(self, summary: str) -> None:
+        """In words, what came of it."""
+
+
+@dataclass
+class _Clock:
+    """Seconds since it was last asked."""
+
+    last: float
+
+    def lap(self) -> float:
+        now = time.perf_counter()
+        lap, self.last = now - self.last, now
+        return lap
+
+
+def run(settings: RunSettings, listener: RunListener | None = None) -> RunResult:
+    """From a folder of pictures to a registered model.
+
+    Raises:
+        ImgclsError: one of its kinds, with a sentence for the user; nothing is left half written.
+    """
+    listener = listener or RunListener()
+    started = time.perf_counter()
+    plan = make_plan(settings)
+    with cluster(settings.address), writing(plan.storage.root):
+        return _run(plan, listener, started)
+
+
+def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
+    from imgcls_ray.search.resources import plan_resources
+    from imgcls_ray.search.study import Study, run_study
+    from imgcls_ray.tracking.tracker import Tracker
+
+    settings = plan.settings
+    resources = plan_resources(settings.search)
+    with Tracker(plan.storage.root, settings.tracking) as tracker:
+        clock = _Clock(time.perf_counter())
+        sets = _preprocess(plan, listener)
+        preprocess_seconds = clock.lap()
+        data, computed = _embed(plan, sets, listener)
+        embed_seconds = clock.lap()
+
+        first = next(iter(sets.values()))
+        info = StudyInfo(
+            plan.study, settings.search.trials, flatten(settings.model_dump(mode="json")), _describe(first)
+        )
+        study = Study(info, plan.storage.study(plan.study), plan.space, settings.search, data, resources)
+        listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")
+        outcome = run_study(study, Listeners([listener, tracker.listener()]))
+        listener.step_ended(_search_summary(outcome))
+
+        clock.lap()
+        listener.step_started("evaluate", "the best trial on the test split")
+        bundle, metrics = build_winner(plan, study, outcome, sets)
+        evaluate_seconds = clock.lap()
+        listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
+        tracker.log_study(metrics)
+        registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
+    return RunResult(
+        study=outcome,
+        test=metrics,
+        images=first.counts,
+        workers=resources.workers,
+        seconds=Seconds(
+            preprocess=preprocess_seconds,
+            embed=embed_seconds,
+            search=outcome.seconds,
+            evaluate=evaluate_seconds,
+            total=time.perf_counter() - started,
+        ),
+        model=registered,
+        bundle=str(bundle.path),
+        storage=str(plan.storage.root),
+        reused={"preprocess": all(item.reused for item in sets.values()), "embed": computed == 0},
+    )
+
+
+def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
+    sets: dict[Size, Preprocessed] = {}
+    for size in dict.fromkeys(plan.sizes.values()):
+        settings = plan.settings.preprocess.model_copy(update={"image_size": size})
+        listener.step_started("preprocess", f"{plan.settings.data} at {size} pixels")
+        found = preprocess(plan.settings.data, plan.storage.data, settings, listener.step_advanced)
+        counts = found.counts
+        listener.step_ended(
+            f"{counts.used} of {counts.found} pictures ({counts.rejected} rejected, {counts.duplicates} duplicates)"
+            + (", done before" if found.reused else "")
+        )
+        if not found.index.rows("val") or not found.index.rows("test"):
+            raise DataError(
+                f"A search needs pictures for validation and test; {plan.settings.data} has too few for both: "
+                "add some, or raise --val-fraction."
+            )
+        sets[size] = found
+    return sets
+
+
+def _embed(
+    plan: Plan, sets: dict[Size, Preprocessed], listener: RunListener
+) -> tuple[dict[tuple[str, str], TrialData], int]:
+    """What each backbone's trials learn from, and how many shards were computed for it."""
+    data: dict[tuple[str, str], TrialData] = {}
+    computed = 0
+    for (name, text), size in plan.sizes.items():
+        found = sets[size]
+        embeddings = None
+        if plan.pretrained(name):
+            listener.step_started("embed", f"{found.counts.used} pictures at {size} pixels through {name}")
+            embeddings = embed(found, name, plan.weights[name], plan.storage.embeddings, listener.step_advanced)
+            computed += embeddings.computed
+            listener.step_ended(f"{embeddings.features} features" + ("" if embeddings.computed else ", done before"))
+        index = found.index
+        data[name, text] = TrialData(found.path, size, index.pixels.channels, len(index.labels), embeddings)
+    return data, computed
+
+
+def _describe(found: Preprocessed) -> dict[str, str]:
+    index = found.index
+    rows = {split: str(index.rows(split)) for split in ("train", "val", "test")}
+    return {"name": index.name, "fingerprint": index.fingerprint, "classes": ", ".join(index.labels.names), **rows}
+
+
+def _search_summary(outcome: StudyOutcome) -> str:
+    defaults = outcome.defaults.value if outcome.defaults else None
+    against = "" if defaults is None else f", defaults {defaults:.4f}"
+    return f"{len(outcome.trials)} trials, best validation accuracy {outcome.best.value:.4f}{against}"

@@ -1,0 +1,77 @@
+"""The plan of a main job: whatever can be wrong with the request is found here, before anything is started."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from imgcls_ray.config import RunSettings, Size, parse_size
+from imgcls_ray.data.sources import list_source
+from imgcls_ray.errors import SettingsError, StorageError, nearest
+from imgcls_ray.models.backbones import BACKBONES, SCRATCH
+from imgcls_ray.models.weights import Weights, resolve_weights
+from imgcls_ray.search.space import SearchSpace, load_space
+from imgcls_ray.storage import Storage, folder_name
+
+SCRATCH_SIZE = 32
+"""Height and width, in pixels, of pictures for the network from scratch where nobody says otherwise."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A main job that can start."""
+
+    settings: RunSettings
+    storage: Storage
+    study: str
+    space: SearchSpace
+    weights: dict[str, Weights]
+    """By backbone."""
+    sizes: dict[tuple[str, str], Size]
+    """By backbone and image size as the search space writes it."""
+
+    def pretrained(self, backbone: str) -> bool:
+        """Whether trials of a backbone train a head on its frozen features rather than the whole network."""
+        return backbone in self.weights and self.weights[backbone].kind == "file"
+
+    @property
+    def model_name(self) -> str:
+        """Its name in the model registry."""
+        return self.settings.tracking.model_name or folder_name(Path(self.settings.data).resolve().name)
+
+
+def make_plan(settings: RunSettings) -> Plan:
+    """Check a request.
+
+    Raises:
+        InputError: the data, the search space, the weights or the storage can't be used.
+    """
+    list_source(settings.data)
+    space = load_space(settings.search.space).narrowed(settings.search)
+    sizes = {
+        (name, text): _size(name, text)
+        for name in map(str, space.values("backbone"))
+        for text in map(str, space.values("image_size"))
+    }
+    weights = {name: resolve_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
+    storage = Storage.open(settings.storage)
+    name = folder_name(Path(settings.data).resolve().name)
+    study = settings.study or f"{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    if storage.study(study).exists():
+        raise StorageError(f"A study named '{study}' is in {storage.root} already: choose another name with --study.")
+    return Plan(settings, storage, study, space, weights, sizes)
+
+
+def _size(name: str, text: str) -> Size:
+    if name != SCRATCH and name not in BACKBONES:
+        known = [SCRATCH, *BACKBONES]
+        raise SettingsError(
+            f"A backbone is '{SCRATCH}' or an architecture of Keras; received '{name}'{nearest(name, known)}."
+        )
+    native, least = (SCRATCH_SIZE, 8) if name == SCRATCH else (BACKBONES[name].native_size, BACKBONES[name].min_size)
+    try:
+        size = parse_size(native if text == "native" else text)
+    except ValueError as error:
+        raise SettingsError(f"The search space's image size can't be used: {error}.") from error
+    if min(size) < least:
+        raise SettingsError(f"The backbone '{name}' takes pictures of at least {least} pixels a side; received {size}.")
+    return size

@@ -1,0 +1,67 @@
+"""What the main job gives back, and its JSON."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from imgcls_ray.data.preprocess import Counts
+from imgcls_ray.evaluation.metrics import Metrics
+from imgcls_ray.search.listener import StudyOutcome
+from imgcls_ray.tracking.registry import Registered
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Wall-clock time of each step."""
+
+    preprocess: float
+    embed: float
+    search: float
+    """From the first suggestion to the last report."""
+    evaluate: float
+    total: float
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished main job."""
+
+    study: StudyOutcome
+    test: Metrics
+    images: Counts
+    workers: int
+    seconds: Seconds
+    model: Registered
+    bundle: str
+    storage: str
+    reused: dict[str, bool]
+    """Whether `preprocess` and `embed` found their work done."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `imgcls run --json` prints."""
+        best, defaults, trials = self.study.best, self.study.defaults, self.study.trials
+        return {
+            "study": self.study.name,
+            "best": {
+                "trial": best.number,
+                "val_accuracy": best.value,
+                "val_loss": best.metrics["val_loss"],
+                "epochs": best.epochs,
+                "params": best.params.model_dump(mode="json", exclude_unset=True),
+            },
+            "defaults": {"val_accuracy": defaults.value if defaults else None},
+            "test": {"accuracy": self.test.accuracy, "f1_macro": self.test.f1_macro, "loss": self.test.loss},
+            "trials": len(trials),
+            "pruned": sum(trial.state == "pruned" for trial in trials),
+            "failed": sum(trial.state == "failed" for trial in trials),
+            "workers": self.workers,
+            "images": asdict(self.images),
+            "seconds": {name: round(value, 3) for name, value in asdict(self.seconds).items()},
+            "model": {
+                "name": self.model.name,
+                "version": self.model.version,
+                "alias": self.model.alias,
+                "bundle": self.bundle,
+            },
+            "storage": self.storage,
+            "reused": self.reused,
+        }

@@ -1,0 +1,47 @@
+"""What each trial gets of the cluster, checked before the first one starts."""
+
+from dataclasses import dataclass
+
+import ray
+
+from imgcls_ray.config import SearchSettings
+from imgcls_ray.errors import ClusterError
+
+
+@dataclass(frozen=True)
+class TrialResources:
+    """One trial's share, and how many trials run at once."""
+
+    concurrency: int
+    workers: int
+    cpus: float
+    """Of a trial with one worker, else of each worker."""
+    gpus: float
+
+    def describe(self) -> str:
+        """In words, for the plan that is printed before the start."""
+        each = f"{self.cpus:g} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
+        who = f"{self.workers} workers with {each} each" if self.workers > 1 else each
+        return f"{self.concurrency} at once, {who}"
+
+
+def plan_resources(settings: SearchSettings) -> TrialResources:
+    """Divide the cluster among the trials: one GPU per worker where there are GPUs, else CPUs.
+
+    Raises:
+        ClusterError: the cluster can't hold what was asked for; the sentence has the arithmetic.
+    """
+    have = ray.cluster_resources()
+    cpus, gpus = int(have.get("CPU", 0)), int(have.get("GPU", 0))
+    workers = settings.workers
+    unit, units = ("GPU", gpus) if gpus else ("CPU", cpus)
+    slots = units // workers
+    wanted = settings.concurrency or slots
+    if slots < 1 or wanted > slots:
+        wanted = max(wanted, 1)
+        raise ClusterError(
+            f"{wanted} trial(s) at once with {workers} worker(s) each need {wanted} x {workers} = {wanted * workers} "
+            f"{unit}s; the cluster has {units}: lower --concurrency or --workers, or add nodes."
+        )
+    concurrency = min(wanted, settings.trials)
+    return TrialResources(concurrency, workers, max(1, cpus // (concurrency * workers)), 1 if gpus else 0)

@@ -1,0 +1,145 @@
+"""A study: trials of one search space on one data set, run by Tune."""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from ray import tune
+from ray.tune.execution.placement_groups import PlacementGroupFactory
+from ray.tune.stopper import FunctionStopper
+
+from imgcls_ray.config import SearchSettings
+from imgcls_ray.errors import StorageError, TrainingError
+from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, TrialOutcome
+from imgcls_ray.search.resources import TrialResources
+from imgcls_ray.search.sampler import OptunaSampler, build_sampler
+from imgcls_ray.search.scheduler import Asha
+from imgcls_ray.search.space import SearchSpace
+from imgcls_ray.search.trainable import TrialContext, TrialTrainable
+from imgcls_ray.training.job import TrialData
+
+WEIGHTS_KEPT = 5
+"""Best trials whose weights stay on disk after a study."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where a study lives and what it needs."""
+
+    info: StudyInfo
+    folder: Path
+    space: SearchSpace
+    settings: SearchSettings
+    data: Mapping[tuple[str, str], TrialData]
+    resources: TrialResources
+
+    def context(self) -> TrialContext:
+        """What its trials share."""
+        share = self.resources
+        return TrialContext(self.folder, self.settings.seed, self.data, share.workers, share.cpus, share.gpus)
+
+
+def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
+    """Run a new study to its end.
+
+    Raises:
+        StorageError: a study of this name is there already.
+        TrainingError: no trial ended with a score.
+    """
+    journal = study.folder / "journal.log"
+    if journal.exists():
+        raise StorageError(f"A study named '{study.info.name}' is there already: choose another name with --study.")
+    study.folder.mkdir(parents=True, exist_ok=True)
+    settings, share = study.settings, study.resources
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+    optuna_study = optuna.create_study(
+        storage=storage,
+        sampler=build_sampler(settings.seed, share.concurrency),
+        study_name=study.info.name,
+        direction="maximize",
+    )
+    deadline = time.monotonic() + settings.time_budget if settings.time_budget else math.inf
+    sampler = OptunaSampler(optuna_study, study.space, settings.trials, share.concurrency, deadline, listener)
+    listener.study_started(study.info)
+    _run_tune(study, sampler, deadline)
+    outcome = _outcome(study.info.name, sampler)
+    _drop_weights(study.context(), outcome)
+    listener.study_ended(outcome)
+    return outcome
+
+
+def _run_tune(study: Study, sampler: OptunaSampler, deadline: float) -> None:
+    # Tune's own reporter and warnings would drown ours; the listener tells everything.
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1")
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    share = study.resources
+    # The trial that drives a gang takes no CPU: its workers do.
+    own = {"CPU": 0.0} if share.workers > 1 else {"CPU": float(share.cpus), "GPU": float(share.gpus)}
+    trainable = tune.with_resources(
+        tune.with_parameters(TrialTrainable, context=study.context()),
+        PlacementGroupFactory([{name: amount for name, amount in own.items() if amount or name == "CPU"}]),
+    )
+    epochs = max(int(value) for value in _epoch_ends(study.space))
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=sampler,
+            scheduler=Asha(epochs),
+            num_samples=-1,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(study.folder.resolve()),
+            verbose=0,
+            stop=FunctionStopper(_out_of_time(deadline)),
+            failure_config=tune.FailureConfig(max_failures=0),
+        ),
+    )
+    tuner.fit()
+
+
+def _epoch_ends(space: SearchSpace) -> list[float]:
+    parameter = space.parameters.get("epochs")
+    high = getattr(parameter, "high", None)
+    return [high] if high is not None else space.values("epochs")
+
+
+def _out_of_time(deadline: float):  # type: ignore[no-untyped-def]
+    def stop(trial_id: str, result: dict[str, object]) -> bool:  # noqa: ARG001 - Tune's signature
+        return time.monotonic() > deadline
+
+    return stop
+
+
+def _outcome(name: str, sampler: OptunaSampler) -> StudyOutcome:
+    outcomes = tuple(sorted(sampler.outcomes, key=lambda outcome: outcome.number))
+    scored = [outcome for outcome in outcomes if outcome.value is not None and outcome.state != "failed"]
+    if not scored:
+        reasons = "; ".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})) or "none was started"
+        raise TrainingError(f"None of {len(outcomes)} trials ended with a score: {reasons}.")
+    return StudyOutcome(
+        name=name,
+        trials=outcomes,
+        best=max(scored, key=_rank),
+        defaults=next((outcome for outcome in outcomes if outcome.number == 0), None),
+        seconds=sampler.last_report - sampler.first_suggestion,
+    )
+
+
+def _rank(outcome: TrialOutcome) -> tuple[float, float, int]:
+    return outcome.metrics["val_accuracy"], -outcome.metrics["val_loss"], -outcome.number
+
+
+def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
+    scored = sorted((trial for trial in outcome.trials if trial.metrics), key=_rank, reverse=True)
+    for trial in scored[WEIGHTS_KEPT:]:
+        context.weights_path(trial.number).unlink(missing_ok=True)

@@ -1,0 +1,70 @@
+"""From a study's best trial to a bundle: rebuild its network, measure it once on the test split, write it down."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from imgcls_ray.bundle.bundle import Bundle, Card, write_bundle
+from imgcls_ray.config import Size
+from imgcls_ray.data.preprocess import Preprocessed
+from imgcls_ray.data.shards import read_shard
+from imgcls_ray.evaluation.metrics import Metrics, score
+from imgcls_ray.inference.engine import Engine, load_engine
+from imgcls_ray.models.network import assemble, build_features
+from imgcls_ray.plan import Plan
+from imgcls_ray.search.listener import StudyOutcome
+from imgcls_ray.search.study import Study
+from imgcls_ray.training.checkpoint import load_variables
+from imgcls_ray.training.network import build_network
+
+GOLDEN = 8
+"""Pictures that a bundle carries to check itself."""
+
+
+def build_winner(
+    plan: Plan, study: Study, outcome: StudyOutcome, sets: Mapping[Size, Preprocessed]
+) -> tuple[Bundle, Metrics]:
+    """Write the bundle of the best trial and measure it on the test split."""
+    best = outcome.best
+    context = study.context()
+    job = context.job(best.params)
+    model = build_network(job)
+    load_variables(context.weights_path(best.number), model.variables)
+    if job.data.embeddings is not None:
+        name = best.params.backbone
+        model = assemble(build_features(name, job.data.size, job.data.channels, plan.weights[name]), model)
+    found = sets[job.data.size]
+    metrics = measure(load_engine(model), found, "test")
+    card = Card(
+        name=plan.model_name,
+        study=outcome.name,
+        settings=best.params.model_dump(mode="json", exclude_unset=True),
+        metrics={
+            "val_accuracy": best.metrics["val_accuracy"],
+            "val_loss": best.metrics["val_loss"],
+            "test_accuracy": metrics.accuracy,
+            "test_f1_macro": metrics.f1_macro,
+            "test_loss": metrics.loss,
+        },
+        data={**study.info.data, **{name: str(count) for name, count in dataclasses.asdict(found.counts).items()}},
+    )
+    index = found.index
+    bundle = write_bundle(plan.storage.bundle(outcome.name), model, index.labels, index.pixels, card, _golden(found))
+    return bundle, metrics
+
+
+def measure(engine: Engine, found: Preprocessed, split: str) -> Metrics:
+    """Score a model on one split of a preprocessed set, shard by shard."""
+    probabilities, labels = [], []
+    for entry in found.index.of(split):
+        shard = read_shard(found.path, entry, found.index.format)
+        probabilities.append(engine.predict(shard.images))
+        labels.append(shard.labels)
+    return score(np.concatenate(probabilities), np.concatenate(labels), found.index.labels.names)
+
+
+def _golden(found: Preprocessed) -> np.ndarray:
+    """The first pictures of the validation split."""
+    index = found.index
+    return read_shard(found.path, index.of("val")[0], index.format).images[:GOLDEN]
