@@ -1,1 +1,5 @@
-"""embeddings."""
+"""Frozen features of a preprocessed set: computed once on the cluster, kept by content."""
+
+from imgcls_ray.embeddings.store import Embeddings, embed
+
+__all__ = ["Embeddings", "embed"]

@@ -1,0 +1,148 @@
+"""Embeddings: the frozen features of a preprocessed set, one file per shard, kept by content."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from imgcls_ray import errors
+from imgcls_ray.data.files import storing
+from imgcls_ray.data.index import Index, ShardEntry
+from imgcls_ray.data.preprocess import Preprocessed
+from imgcls_ray.data.sources import Split
+from imgcls_ray.data.tasks import _quiet
+from imgcls_ray.embeddings.pool import plan_pool
+from imgcls_ray.embeddings.worker import ShardEmbedder
+from imgcls_ray.errors import StorageError
+from imgcls_ray.models import Weights
+from imgcls_ray.models import backbone as find_backbone
+
+FORMAT_VERSION = 1
+"""Raised whenever the same pictures would give other features or another file; part of each key."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Features of all splits, on disk."""
+
+    folder: Path
+    index: Index
+    features: int
+    """Width D of a feature vector."""
+    computed: int
+    """Shards that this call computed; 0 where all were there."""
+
+    def paths(self, split: Split) -> tuple[Path, ...]:
+        """The files of a split, in the order of its shards: `.npz` with `features` and `labels`."""
+        return tuple(self.folder / _file_of(entry) for entry in self.index.of(split))
+
+    def load(self, split: Split) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Features (n, D) float32 and labels (n,) int64 of a split, in the order of its shards.
+
+        Raises:
+            StorageError: a file is missing or damaged.
+        """
+        features = [np.zeros((0, self.features), np.float32)]
+        labels = [np.zeros(0, np.int64)]
+        for entry, path in zip(self.index.of(split), self.paths(split), strict=True):
+            x, y = _read(path)
+            if x.shape != (entry.rows, self.features) or y.shape != (entry.rows,):
+                raise _damaged(path, f"it holds {x.shape} features")
+            features.append(x)
+            labels.append(y)
+        return np.concatenate(features), np.concatenate(labels)
+
+
+def embed(
+    preprocessed: Preprocessed, backbone: str, weights: Weights, out: Path, progress: Progress | None = None
+) -> Embeddings:
+    """Compute the features of every picture with a frozen backbone, or find them below `out`.
+
+    Ray must be initialised; `out` and the weights are where each node sees them. A file is named by its shard's digest,
+    its folder by backbone, weights and pixel operations: the same pictures are never embedded twice, and a run that
+    was killed goes on with the shards that are missing. `progress(done, total)` counts the pictures still to embed.
+
+    Raises:
+        SettingsError: no such backbone, or the pictures are smaller than it can take.
+        WeightsError: the weights do not fit the backbone.
+        DataError: a shard is damaged.
+        StorageError: `out` can't be written or is full.
+    """
+    index = preprocessed.index
+    entry = find_backbone(backbone)
+    folder = Path(out) / f"{entry.name}-{_key(entry.name, weights, index)[:12]}"
+    missing = {shard.sha256: shard for shard in index.shards if not (folder / _file_of(shard)).is_file()}
+    if missing:
+        with storing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        total, done = sum(shard.rows for shard in missing.values()), 0
+        for rows in _computed(preprocessed, entry.name, weights, folder, list(missing.values())):
+            done += rows
+            if progress:
+                progress(done, total)
+    return Embeddings(folder, index, entry.features, len(missing))
+
+
+def _computed(
+    preprocessed: Preprocessed, name: str, weights: Weights, folder: Path, shards: list[ShardEntry]
+) -> Iterator[int]:
+    """Embed each of `shards` on the cluster; yields the pictures of each as it is written."""
+    import ray.data
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    pool = plan_pool(len(shards), nodes)
+    blocks = [
+        pa.table({key: [value] for key, value in asdict(shard).items()} | {"target": [str(folder / _file_of(shard))]})
+        for shard in shards
+    ]
+    index = preprocessed.index
+    with _quiet():
+        dataset = ray.data.from_arrow(blocks)
+        dataset.context.enable_progress_bars = False
+        dataset.context.print_on_execution_start = False
+        mapped = dataset.map_batches(
+            ShardEmbedder,
+            fn_constructor_args=(str(preprocessed.path), index.format, name, weights, index.pixels, pool.cpus),
+            compute=ray.data.ActorPoolStrategy(size=pool.actors, max_tasks_in_flight_per_actor=2),
+            batch_size=None,
+            batch_format="pyarrow",
+            num_cpus=pool.cpus,
+            num_gpus=pool.gpus or None,
+        )
+        for table in mapped.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in table.to_pylist():
+                if row["error"]:
+                    raise getattr(errors, row["error"])(row["message"])
+                yield row["rows"]
+
+
+def _key(name: str, weights: Weights, index: Index) -> str:
+    document = [FORMAT_VERSION, name, weights.sha256, index.pixels.to_json()]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _file_of(entry: ShardEntry) -> str:
+    return f"{entry.sha256}.npz"
+
+
+def _read(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["features"], file["labels"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, reason: object) -> StorageError:
+    return StorageError(
+        f"The embeddings in {path} must be the file that was written and can't be read ({reason}); "
+        "delete it and run again."
+    )

@@ -1,0 +1,129 @@
+"""Embeddings: right, computed once, kept by content."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgcls_ray.config import PreprocessSettings, Size
+from imgcls_ray.data.preprocess import Preprocessed, preprocess
+from imgcls_ray.data.shards import read_shard
+from imgcls_ray.embeddings import Embeddings, embed
+from imgcls_ray.errors import SettingsError, StorageError, WeightsError
+from imgcls_ray.models import NO_WEIGHTS, resolve_weights
+
+NAME = "mobilenet_0.25"
+SETTINGS = PreprocessSettings(image_size=Size(32, 40), shard_mb=0.05)
+
+
+@pytest.fixture(scope="module")
+def prepared(ray_local: None, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Preprocessed:
+    return preprocess(str(pictures), tmp_path_factory.mktemp("shards"), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("embeddings")
+
+
+@pytest.fixture(scope="module")
+def embedded(prepared: Preprocessed, out: Path) -> tuple[Embeddings, list[tuple[int, int]]]:
+    told: list[tuple[int, int]] = []
+    return embed(prepared, NAME, NO_WEIGHTS, out, lambda done, total: told.append((done, total))), told
+
+
+def test_each_shard_is_embedded_once_and_told(
+    prepared: Preprocessed, embedded: tuple[Embeddings, list[tuple[int, int]]]
+) -> None:
+    embeddings, told = embedded
+    shards = prepared.index.shards
+    assert len(shards) > 3
+    assert embeddings.computed == len(shards)
+    assert embeddings.features == 256
+    assert told[-1] == (60, 60)
+    assert len(told) == len(shards)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_features_and_labels_are_those_of_the_shards(
+    prepared: Preprocessed, embedded: tuple[Embeddings, list[tuple[int, int]]], split: str
+) -> None:
+    from imgcls_ray.inference.engine import load_engine
+    from imgcls_ray.models.network import build_features
+
+    features, labels = embedded[0].load(split)  # type: ignore[arg-type]
+    index = prepared.index
+    shards = [read_shard(prepared.path, entry, index.format) for entry in index.of(split)]  # type: ignore[arg-type]
+    assert features.dtype == np.float32
+    assert labels.dtype == np.int64
+    np.testing.assert_array_equal(labels, np.concatenate([shard.labels for shard in shards]))
+    engine = load_engine(build_features(NAME, Size(32, 40), 3, NO_WEIGHTS))
+    expected = engine.predict(np.concatenate([shard.images for shard in shards]))
+    np.testing.assert_allclose(features, expected, atol=1e-5)
+    assert len(embedded[0].paths(split)) == len(shards)  # type: ignore[arg-type]
+
+
+def test_a_second_call_computes_nothing_and_a_third_only_what_is_missing(
+    prepared: Preprocessed, out: Path, embedded: tuple[Embeddings, list[tuple[int, int]]]
+) -> None:
+    first, _ = embedded
+    times = {path: path.stat().st_mtime_ns for path in first.folder.iterdir()}
+    again = embed(prepared, NAME, NO_WEIGHTS, out)
+    assert again.computed == 0
+    before = first.load("test")
+    lost = first.paths("test")[0]
+    lost.unlink()
+    told: list[tuple[int, int]] = []
+    third = embed(prepared, NAME, NO_WEIGHTS, out, lambda done, total: told.append((done, total)))
+    assert third.computed == 1
+    assert told == [(prepared.index.of("test")[0].rows,) * 2]
+    np.testing.assert_array_equal(third.load("test")[0], before[0])
+    assert all(path.stat().st_mtime_ns == time for path, time in times.items() if path != lost)
+    assert sorted(path.suffix for path in first.folder.iterdir()) == [".npz"] * len(times)
+
+
+def test_other_weights_and_other_backbones_have_their_own_place(
+    prepared: Preprocessed, out: Path, tmp_path: Path
+) -> None:
+    """Found without computing: nothing but the folder's name is looked at."""
+    folders = set()
+    for name, weights in ((NAME, NO_WEIGHTS), ("mobilenet_0.5", NO_WEIGHTS)):
+        file = tmp_path / f"{name}.h5"
+        file.write_bytes(b"no weights")
+        for kind in (weights, resolve_weights(name, (str(file),))):
+            place = tmp_path / "place" / str(len(folders))
+            try:
+                folders.add(embed(prepared, name, kind, place).folder.name)
+            except WeightsError as error:
+                assert str(file) in str(error)
+                assert name in str(error)
+                folders |= {path.name for path in place.iterdir()}
+                assert not any(path.suffix for path in place.glob("*/*"))
+    assert len(folders) == 4
+
+
+def test_pictures_too_small_for_the_backbone_are_refused_as_settings(prepared: Preprocessed, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="at least 71 x 71 pixels; received 32 x 40"):
+        embed(prepared, "xception", NO_WEIGHTS, tmp_path)
+    with pytest.raises(SettingsError, match="did you mean 'xception'"):
+        embed(prepared, "xeption", NO_WEIGHTS, tmp_path)
+
+
+def test_a_damaged_file_is_told_by_its_name(
+    prepared: Preprocessed, out: Path, embedded: tuple[Embeddings, list[tuple[int, int]]]
+) -> None:
+    path = embedded[0].paths("val")[0]
+    whole = path.read_bytes()
+    try:
+        for broken in (whole[:100], whole[: len(whole) // 2] + bytes(50) + whole[len(whole) // 2 + 50 :]):
+            path.write_bytes(broken)
+            with pytest.raises(StorageError, match=path.name):
+                embedded[0].load("val")
+    finally:
+        path.write_bytes(whole)
+
+
+def test_a_place_that_cant_be_written_is_told(prepared: Preprocessed, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="can't be written"):
+        embed(prepared, NAME, NO_WEIGHTS, tmp_path / "file")
