@@ -4,7 +4,6 @@ from pathlib import Path
 
 from imgcls_ray.bundle.bundle import load_bundle
 from imgcls_ray.tracking.registry import resolve
-
 from serve.predictor import Predictor
 from serve.settings import ServeSettings
 
@@ -19,14 +18,16 @@ def locate(settings: ServeSettings) -> Path:
 
 
 def check(bundle: Path) -> None:
-    """Cheap checks of a bundle's files, so that a bad one is told before anything starts.
+    """The checks of a bundle that need no TensorFlow, so that a bad one is told before anything starts.
 
     Raises:
-        ModelError: a file is missing or differs from its checksum.
+        ModelError: a file is missing or was changed, or the model file holds more than stock layers and weights.
     """
-    from imgcls_ray.bundle.checksums import verify
+    from imgcls_ray.bundle.archive import check_archive
+    from imgcls_ray.bundle.files import MODEL, verify_files
 
-    verify(bundle)
+    verify_files(bundle)
+    check_archive(bundle / MODEL)
 
 
 def load_predictor(settings: ServeSettings) -> Predictor:

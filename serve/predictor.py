@@ -13,6 +13,8 @@ from serve.schemas import ModelInfo, Prediction
 from serve.settings import ServeSettings
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from imgcls_ray.bundle.bundle import Bundle
 
 
@@ -73,7 +75,7 @@ class Predictor:
         )
         return [self._ranked(next(answers)) if no is None else no for no in refused]
 
-    def _ranked(self, answer: object) -> list[Prediction] | ImgclsError:
+    def _ranked(self, answer: "np.ndarray | ImageError") -> list[Prediction] | ImgclsError:
         if isinstance(answer, ImageError):
             return answer
         return [Prediction.model_validate(row) for row in self._bundle.ranked(answer)]

@@ -55,24 +55,21 @@ def run(
     from serve.loading import check, locate
 
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
-    if address == LOCAL:
-        port = free_port(host, port)
-    bundle = locate(settings)
-    check(bundle)
-    shown = f"[{host}]" if ":" in host else host
-    running = Running(f"http://{shown}:{port}", settings.model, bundle)
-    found = settings.model_copy(update={"model": str(bundle)})
-    try:
-        with _signals_stop(), ray_at(address, settings), _service(found, address, host, port, request_timeout):
-            on_ready(running)
+    with _until_stopped():
+        if address == LOCAL:
+            port = free_port(host, port)
+        bundle = locate(settings)
+        check(bundle)
+        found = settings.model_copy(update={"model": str(bundle)})
+        with ray_at(address, settings), _service(found, address, host, port, request_timeout):
+            shown = f"[{host}]" if ":" in host else host
+            on_ready(Running(f"http://{shown}:{port}", settings.model, bundle))
             threading.Event().wait()
-    except _Stopped:
-        return
 
 
 @contextmanager
-def _signals_stop() -> Iterator[None]:
-    """SIGINT and SIGTERM stop the service once; those that follow while it stops are ignored."""
+def _until_stopped() -> Iterator[None]:
+    """SIGINT and SIGTERM leave the block, which is a good end; those that follow while it cleans up are ignored."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         for each in before:
@@ -82,6 +79,8 @@ def _signals_stop() -> Iterator[None]:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except _Stopped:
+        return
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,0 +1,244 @@
+"""The service as a user starts it: one process for all tests here, with a real bundle, Ray Serve and the real model."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.conftest import picture
+from tests.serve.conftest import picture_bytes
+
+COMMAND = [sys.executable, "-c", "from imgcls_ray.cli import main; main()", "serve"]
+PLAIN = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+
+
+@dataclass
+class Service:
+    process: subprocess.Popen[str]
+    url: str
+    ready: dict[str, str]
+    bundle: Path
+    log: Path
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with random weights, as a bundle."""
+    import keras
+
+    from imgcls_ray.bundle.bundle import Card, write_bundle
+    from imgcls_ray.config import Size, TrialSettings
+    from imgcls_ray.data.labels import Labels
+    from imgcls_ray.data.pixels import PixelOps
+    from imgcls_ray.models.network import build_cnn
+
+    keras.utils.set_random_seed(0)
+    model = build_cnn(TrialSettings(cnn_blocks=1, cnn_width=8), Size(24, 32), 3, 3)
+    golden = np.stack([picture(label, 0) for label in range(3)])
+    path = tmp_path_factory.mktemp("serve") / "bundle"
+    card = Card(name="stripes", study="test", settings={}, metrics={}, data_name="d", data_fingerprint="f", counts={})
+    pixels = PixelOps(height=24, width=32, colorspace="color")
+    write_bundle(path, model, Labels(("one", "three", "two")), pixels, card, golden)
+    return path
+
+
+@pytest.fixture(scope="module")
+def service(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    log = tmp_path_factory.mktemp("log") / "stderr.txt"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [*COMMAND, "--model", str(bundle), "--port", "0", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=PLAIN,
+            start_new_session=True,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, log.read_text()
+        ready = json.loads(line)
+        yield Service(process, ready["url"], ready, bundle, log)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(60)
+        process.stdout.close()
+
+
+def _post(service: Service, data: bytes, field: str = "img") -> httpx.Response:
+    return httpx.post(f"{service.url}/classify", files={field: ("x", data)}, timeout=60)
+
+
+def test_the_ready_line_tells_url_and_model(service: Service) -> None:
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", service.url)
+    assert service.ready["model"] == str(service.bundle)
+    assert Path(service.ready["bundle"]) == service.bundle
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_the_answer_is_the_bundles_own(service: Service, kind: str) -> None:
+    from imgcls_ray.bundle.bundle import load_bundle
+
+    data = picture_bytes(90, size=(50, 41), kind=kind)
+    bundle = load_bundle(service.bundle)
+    [expected] = bundle.predict_bytes([data])
+    response = _post(service, data)
+    assert response.status_code == 200
+    answer = response.json()
+    assert answer["success"] is True
+    probabilities = [row["probability"] for row in answer["predictions"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+    got = {row["label"]: row["probability"] for row in answer["predictions"]}
+    assert got == pytest.approx(dict(zip(bundle.labels.names, expected.tolist(), strict=True)), abs=1e-6)
+
+
+def test_refusals_reach_the_client_as_sentences(service: Service) -> None:
+    refusals = {
+        400: _post(service, b"no picture"),
+        422: _post(service, picture_bytes(), field="image"),
+        405: httpx.get(f"{service.url}/classify"),
+        404: httpx.get(f"{service.url}/other"),
+        413: _post(service, b"x" * 10_100_000),
+        415: httpx.post(f"{service.url}/classify", content=picture_bytes()),
+    }
+    for status, response in refusals.items():
+        assert response.status_code == status
+        body = response.json()
+        assert body["success"] is False
+        assert body["error"].endswith(".")
+
+
+def test_twenty_clients_at_once_all_get_their_answer(service: Service) -> None:
+    pictures = [picture_bytes(10 * number) for number in range(20)]
+    alone = [_post(service, data).json()["predictions"] for data in pictures]
+    with ThreadPoolExecutor(20) as pool:
+        together = list(pool.map(lambda data: _post(service, data), pictures))
+    assert {response.status_code for response in together} == {200}
+    for response, expected in zip(together, alone, strict=True):
+        assert response.json()["predictions"] == expected
+
+
+def test_health_and_description(service: Service) -> None:
+    assert httpx.get(f"{service.url}/livez").json() == {"live": True}
+    ready = httpx.get(f"{service.url}/readyz").json()
+    assert ready["ready"] is True
+    assert ready["model"]["name"] == "stripes"
+    assert httpx.get(f"{service.url}/openapi.json").json()["openapi"].startswith("3.")
+    assert "text/html" in httpx.get(f"{service.url}/docs").headers["content-type"]
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux' table of sockets")
+def test_nothing_of_it_listens_beyond_loopback(service: Service) -> None:
+    ours = _sockets(_descendants(service.process.pid))
+    assert ours
+    listening = [address for address, inode in _listening() if inode in ours]
+    assert len(listening) > 3
+    assert [address for address in listening if not address.startswith(("127.", "::1", "::ffff:127."))] == []
+
+
+def test_a_port_in_use_is_one_sentence_and_exit_2(service: Service) -> None:
+    port = service.url.rpartition(":")[2]
+    done = _run("--model", str(service.bundle), "--port", port)
+    assert done.returncode == 2
+    assert f"Port {port} on 127.0.0.1 is in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bad_bundle_is_one_sentence_and_exit_2(service: Service, tmp_path: Path) -> None:
+    for name in ("model.keras", "checksums.json", "card.md"):
+        (tmp_path / name).write_bytes((service.bundle / name).read_bytes())
+    (tmp_path / "model.keras").write_bytes(b"another model")
+    for model in (str(tmp_path), str(tmp_path / "missing"), "models:/nothing@here"):
+        done = _run("--model", model, "--storage", str(tmp_path / "storage"))
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        assert [line for line in done.stderr.splitlines() if line.startswith("imgcls: ")]
+    assert not (tmp_path / "storage").exists()
+
+
+def test_ctrl_c_ends_it_cleanly(service: Service) -> None:
+    """The last test here: it stops the service. A terminal sends SIGINT to the whole group, so this does."""
+    os.killpg(service.process.pid, signal.SIGINT)
+    assert service.process.wait(60) == 0
+    assert service.process.stdout is not None
+    assert service.process.stdout.read() == ""
+    log = service.log.read_text()
+    assert log.startswith("Loading ")
+    assert log.endswith("Stopped.\n")
+    assert "Traceback" not in log
+    assert "INFO" not in log
+    assert " 400 The picture can't be used" in log
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{service.url}/livez")
+
+
+def test_ctrl_c_while_it_starts_ends_it_cleanly(bundle: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--model", str(bundle), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=PLAIN,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not _sockets({process.pid}) and time.monotonic() < deadline:  # Ray is on its way
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=PLAIN, timeout=120)
+
+
+def _descendants(root: int) -> set[int]:
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has ended
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def _sockets(pids: set[int]) -> set[str]:
+    inodes = set()
+    for pid in pids:
+        try:
+            links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:
+            continue  # it has ended
+        inodes |= {link[8:-1] for link in links if link.startswith("socket:[")}
+    return inodes
+
+
+def _listening() -> Iterator[tuple[str, str]]:
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":  # LISTEN
+                raw = bytes.fromhex(fields[1].partition(":")[0])
+                words = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+                yield socket.inet_ntop(family, words), fields[9]
