@@ -1,1 +1,1 @@
-"""bundle."""
+"""The folder that holds one finished model: written, verified, loaded."""

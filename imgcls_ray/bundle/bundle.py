@@ -1,0 +1,174 @@
+"""A bundle: one folder with all that is needed to answer for a model, verified before it is used."""
+
+import shutil
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from imgcls_ray.bundle.archive import check_archive
+from imgcls_ray.bundle.card import Card
+from imgcls_ray.bundle.files import (
+    CARD,
+    CARD_PAGE,
+    GOLDEN,
+    LABELS,
+    MODEL,
+    PIXELS,
+    is_bundle,
+    read_golden,
+    read_json,
+    verify_files,
+    write_checksums,
+    write_golden,
+    write_json,
+)
+from imgcls_ray.data.files import storing
+from imgcls_ray.data.labels import Labels
+from imgcls_ray.data.pixels import PixelOps, decode
+from imgcls_ray.errors import ImageError, ModelError, StorageError
+
+if TYPE_CHECKING:
+    import keras
+
+    from imgcls_ray.inference.engine import Engine
+
+__all__ = ["Bundle", "Card", "is_bundle", "load_bundle", "write_bundle"]
+
+TOLERANCE = 1e-5
+"""How far a golden probability may be from the one in the bundle: processors round differently by about 1e-6."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified model with its labels and its pixel operations. Safe to use from several threads."""
+
+    path: Path
+    labels: Labels
+    pixels: PixelOps
+    card: Card
+    engine: "Engine"
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities (n, K) float32 for pictures (n, H, W, C) uint8 of the bundle's own size and colour space.
+
+        Raises:
+            ModelError: other shapes or types.
+        """
+        return self.engine.predict(images)
+
+    def predict_bytes(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
+        """Probabilities (K,) for each encoded picture, or why it can't be decoded, in the order of `files`."""
+        decoded: list[np.ndarray | ImageError] = []
+        for data in files:
+            try:
+                decoded.append(decode(data, self.pixels))
+            except ImageError as error:
+                decoded.append(error)
+        images = [item for item in decoded if isinstance(item, np.ndarray)]
+        rows = iter(self.predict(np.stack(images)) if images else ())
+        return [item if isinstance(item, ImageError) else next(rows) for item in decoded]
+
+    def ranked(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
+        """`[{"label", "probability"}, ...]` for one picture's (K,) probabilities, highest first."""
+        order = np.argsort(-probabilities, kind="stable")
+        return [{"label": self.labels.names[i], "probability": float(probabilities[i])} for i in order]
+
+
+def write_bundle(
+    path: Path, model: "keras.Model", labels: Labels, pixels: PixelOps, card: Card, golden: np.ndarray
+) -> Bundle:
+    """Write a bundle to the new folder `path`, all or nothing, and load it once to prove that it can be.
+
+    `model` takes (n, H, W, C) 0-255 and gives probabilities (n, K), made of stock layers only. `golden` (g, H, W, C)
+    uint8 are pictures whose probabilities every later load has to repeat; at least one.
+
+    Raises:
+        StorageError: `path` exists already or can't be written.
+        ModelError: model, labels, pixels and golden pictures do not fit each other.
+    """
+    from imgcls_ray.inference.engine import load_engine
+
+    if len(golden) == 0:
+        raise ModelError("A bundle needs at least one golden picture to be checked with; there is none.")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise StorageError(f"A bundle is written to a new folder; {path} exists already: choose another name.")
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    with storing(path):
+        try:
+            draft.mkdir(parents=True)
+            _without_training(model).save(draft / MODEL)
+            write_json(draft / LABELS, labels.to_json())
+            write_json(draft / PIXELS, pixels.to_json())
+            write_json(draft / CARD, card.model_dump(mode="json"))
+            (draft / CARD_PAGE).write_text(card.to_markdown(labels.names), encoding="utf-8")
+            write_golden(draft / GOLDEN, golden, load_engine(model).predict(golden))
+            write_checksums(draft)
+            bundle = load_bundle(draft)
+            draft.rename(path)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)  # made in this call
+            raise
+    return replace(bundle, path=path)
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Verify the bundle in the folder `path`, then load it.
+
+    Before anything of the model is built: the files and their checksums, the labels' digest, and that the model file
+    names stock layers only. Then the shapes and the golden pictures' probabilities.
+
+    Raises:
+        ModelError: the first check that fails.
+    """
+    verify_files(path)
+    try:
+        labels = Labels.from_json(read_json(path / LABELS))
+        pixels = PixelOps.from_json(read_json(path / PIXELS))
+        card = Card.model_validate(read_json(path / CARD))
+    except ValidationError as error:
+        raise ModelError(f"{CARD} of the bundle at {path} is no card: {error.errors()[0]['msg']}.") from error
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"The bundle at {path} can't be used: {error}.") from error
+    images, scores = read_golden(path / GOLDEN)
+    check_archive(path / MODEL)
+    engine = _load_engine(path, labels, pixels)
+    if images.shape[1:] != pixels.shape or scores.shape[1:] != (len(labels),):
+        raise ModelError(f"The golden pictures of the bundle at {path} do not fit its pixels.json and labels.json.")
+    gap = float(np.max(np.abs(engine.predict(images) - scores), initial=0.0))
+    if not gap <= TOLERANCE:
+        raise ModelError(
+            f"The model at {path} no longer gives the probabilities it was saved with: its golden pictures differ by "
+            f"{gap:.1e}, allowed is {TOLERANCE:.0e}; use the versions its card names."
+        )
+    return Bundle(path, labels, pixels, card, engine)
+
+
+def _load_engine(path: Path, labels: Labels, pixels: PixelOps) -> "Engine":
+    import keras
+
+    from imgcls_ray.inference.engine import load_engine
+
+    try:
+        model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
+        shapes = (model.input_shape, model.output_shape)
+    except Exception as error:  # Keras raises whatever the odd configuration makes it raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"Keras can't load the model at {path}: {reason[:300]}") from error
+    expected = ((None, *pixels.shape), (None, len(labels)))
+    if shapes != expected:
+        raise ModelError(
+            f"The model at {path} does not fit its pixels.json and labels.json: expected from {expected[0]} to "
+            f"{expected[1]}, received from {shapes[0]} to {shapes[1]}."
+        )
+    return load_engine(model)
+
+
+def _without_training(model: "keras.Model") -> "keras.Model":
+    """The same network without optimiser and loss: a bundle answers, it does not train."""
+    import keras
+
+    return keras.Model(model.inputs, model.outputs, name=model.name) if model.compiled else model

@@ -1,0 +1,78 @@
+"""The model card: what a bundle was made from, how good it is and what it can't do."""
+
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from pydantic import Field, FiniteFloat
+
+from imgcls_ray.config import Settings
+
+PACKAGES = ("imgcls-ray", "tensorflow", "keras", "numpy")
+
+LIMITS = (
+    "It knows the classes above and no other: a picture of something else gets one of these names, often with a high "
+    "probability.",
+    "Pictures unlike the training data (another camera, light, background or way of framing) are answered wrong more "
+    "often than the figures say, and just as confidently.",
+    "The probabilities are the network's softmax and were not calibrated: 0.9 need not be right nine times in ten.",
+    "The figures are over all pictures of a split; a class with few pictures may do much better or worse than they.",
+    "Unfairness in the data is learned with the rest: check it for the people and places it will be used on.",
+)
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of the packages that a bundle's answers depend on."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found
+
+
+class Card(Settings):
+    """Written beside the model as `card.json` for programs and `card.md` for people."""
+
+    name: str
+    """The model's name in the registry."""
+    study: str
+    settings: dict[str, str | int | float | bool | None]
+    """The best trial's settings."""
+    metrics: dict[str, FiniteFloat]
+    """Figures by name, such as `val_accuracy`, `test_accuracy`, `test_f1_macro`."""
+    data_name: str
+    data_fingerprint: str
+    counts: dict[str, int]
+    """Pictures: `found`, `used`, `rejected`, `duplicates`, or by split."""
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    versions: dict[str, str] = Field(default_factory=installed_versions)
+
+    def to_markdown(self, classes: tuple[str, ...]) -> str:
+        """The card as a page."""
+        figures = {key: f"{value:.4f}" for key, value in self.metrics.items()}
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
+        limits = "\n".join(f"- {limit}" for limit in LIMITS)
+        names = ", ".join(f"`{_plain(name)}`" for name in classes)
+        return (
+            f"# {_plain(self.name)}\n\n"
+            f"An image classifier with {len(classes)} classes: {names}.\n"
+            f"Made on {self.created} by the study `{_plain(self.study)}`.\n\n"
+            f"## Data\n\n`{_plain(self.data_name)}`, fingerprint `{self.data_fingerprint}`; pictures: {counts}.\n\n"
+            f"## Figures\n\n{_table('figure', figures)}\n"
+            "The best of many trials was chosen on the validation pictures, so its validation figures flatter it; "
+            "the test pictures were used once, at the end.\n\n"
+            f"## Limits\n\n{limits}\n\n"
+            f"## Settings\n\n{_table('setting', self.settings)}\n"
+            f"## Versions\n\n{_table('package', self.versions)}"
+        )
+
+
+def _table(title: str, rows: "dict[str, str] | dict[str, str | int | float | bool | None]") -> str:
+    lines = "".join(f"| {_plain(key)} | {_plain(str(value))} |\n" for key, value in rows.items())
+    return f"| {title} | value |\n|---|---|\n{lines}"
+
+
+def _plain(text: str) -> str:
+    """Text from the user (class names are folder names) that can't break out of its line, cell or code span."""
+    return " ".join(text.split()).replace("|", "/").replace("`", "'")

@@ -1,0 +1,131 @@
+"""The files of a bundle: their names, their checksums, and how each is read without trusting it."""
+
+import hashlib
+import json
+import os
+import stat
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgcls_ray.data.pixels import DECODER_VERSION
+from imgcls_ray.errors import ModelError
+
+MODEL, LABELS, PIXELS = "model.keras", "labels.json", "pixels.json"
+CARD, CARD_PAGE, GOLDEN, CHECKSUMS = "card.json", "card.md", "golden.npz", "checksums.json"
+CHECKED = (MODEL, LABELS, PIXELS, CARD, CARD_PAGE, GOLDEN)
+FORMAT = 1
+"""Raised when a bundle of the new kind can't be read by the old program."""
+MAX_JSON = 16 * 2**20
+MAX_GOLDEN = 2**30
+"""Bytes."""
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether the folder looks like a bundle; `load_bundle` says whether it is a good one."""
+    return (path / MODEL).is_file() and (path / CHECKSUMS).is_file()
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Indented, with sorted keys, so that two bundles can be compared with diff."""
+    path.write_text(json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of at most 16 MB.
+
+    Raises:
+        ModelError: it is larger or something else.
+    """
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise ModelError(f"{path.name} of a bundle is at most {MAX_JSON // 2**20} MB; get the bundle again.")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} of the bundle is not JSON; get the bundle again.") from error
+    if not isinstance(document, dict):
+        raise ModelError(f"{path.name} of a bundle holds a JSON object; received a {type(document).__name__}.")
+    return document
+
+
+def write_checksums(folder: Path) -> None:
+    """The last file of a bundle: the sha256 of each other one. All are on the disk when this returns."""
+    files = {name: _sha256(folder / name) for name in CHECKED}
+    write_json(folder / CHECKSUMS, {"format": FORMAT, "decoder": DECODER_VERSION, "files": files})
+    for path in (*folder.iterdir(), folder):
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def verify_files(folder: Path) -> None:
+    """Return when the folder holds a bundle's files, no others, and each is what it was when it was written.
+
+    Raises:
+        ModelError: the first thing that is not so.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"A bundle is a folder; received {folder}, which is none.")
+    expected = {*CHECKED, CHECKSUMS}
+    found = {path.name: path.lstat() for path in folder.iterdir()}
+    if missing := sorted(expected - found.keys()):
+        raise ModelError(f"The bundle at {folder} has no {missing[0]}; get it again.")
+    if unknown := sorted(found.keys() - expected):
+        raise ModelError(f"The bundle at {folder} holds {unknown[0]!r}, which is not part of a bundle; take it out.")
+    for name, status in sorted(found.items()):
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{name} of the bundle at {folder} must be a plain file, not a link or a folder.")
+    document = read_json(folder / CHECKSUMS)
+    if document.get("format") != FORMAT or document.get("decoder") != DECODER_VERSION:
+        raise ModelError(
+            f"The bundle at {folder} has format {document.get('format')} and decoder {document.get('decoder')}; this "
+            f"program reads format {FORMAT} and decoder {DECODER_VERSION}: use the imgcls version its card names."
+        )
+    sums = document.get("files")
+    if not isinstance(sums, dict) or set(sums) != set(CHECKED):
+        raise ModelError(f"{CHECKSUMS} of the bundle at {folder} does not list the bundle's files; get it again.")
+    for name in CHECKED:
+        if _sha256(folder / name) != sums[name]:
+            raise ModelError(
+                f"{name} of the bundle at {folder} was changed or damaged after it was written; get it again."
+            )
+
+
+def write_golden(path: Path, images: np.ndarray, scores: np.ndarray) -> None:
+    """Golden images (g, H, W, C) uint8 and the model's probabilities for them (g, K) float32."""
+    np.savez(path, images=images, scores=scores)
+
+
+def read_golden(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What `write_golden` wrote.
+
+    Raises:
+        ModelError: it is something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(member.filename for member in archive.infolist())
+            size = sum(member.file_size for member in archive.infolist())
+        if names != ["images.npy", "scores.npy"] or size > MAX_GOLDEN:
+            raise ModelError(
+                f"{path.name} holds images and scores, at most 1 GB; received {names[:5]}, {size:,} bytes."
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            images, scores = arrays["images"], arrays["scores"]
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path.name} of the bundle can't be read ({error}); get the bundle again.") from error
+    if images.dtype != np.uint8 or images.ndim != 4 or scores.dtype != np.float32 or len(images) != len(scores):
+        raise ModelError(
+            f"{path.name} holds images (g, H, W, C) uint8 and scores (g, K) float32; "
+            f"received {images.shape} {images.dtype} and {scores.shape} {scores.dtype}."
+        )
+    return images, scores
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,153 @@
+"""MLflow's model registry: put a bundle in, find the bundle behind `models:/name@alias`."""
+
+import re
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from imgcls_ray.bundle.bundle import is_bundle
+from imgcls_ray.errors import ModelError, StorageError, nearest
+from imgcls_ray.tracking.client import connect, told
+from imgcls_ray.tracking.location import ARTIFACTS, hide, resolve_uri
+from imgcls_ray.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SCHEME = "models:/"
+CHAMPION, CANDIDATE = "champion", "candidate"
+FOLDER = "bundle"
+"""The bundle's place among the artifacts of the study's parent run."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One version in the registry."""
+
+    name: str
+    version: int
+    alias: str
+
+    def __str__(self) -> str:
+        return f"{SCHEME}{self.name}@{self.alias}"
+
+
+def model_name(text: str) -> str:
+    """`text` as a name the registry takes: what is not a letter, digit, `.`, `_` or `-` becomes `-`."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "model"
+
+
+def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy: float | None = None) -> Registered:
+    """Copy a bundle to the artifacts of `run` and make it the next version of the model `name`.
+
+    The alias is `champion` when the model has none, else `candidate`; nothing that is served changes by itself.
+    `accuracy` is kept as the version's tag `accuracy`.
+
+    Raises:
+        ModelError: `bundle_path` is no bundle.
+        ClusterError, StorageError: MLflow can't take it.
+    """
+    if not is_bundle(bundle_path):
+        raise ModelError(f"Only a bundle can be registered; {bundle_path} is none.")
+    client, name = tracker.client, model_name(name)
+    with told(tracker.uri):
+        client.log_artifacts(run, str(bundle_path), FOLDER)
+        source = f"{client.get_run(run).info.artifact_uri}/{FOLDER}"
+        known = _model(client, name)
+        if known is None:
+            client.create_registered_model(name, description="An image classifier made by imgcls.")
+        tags = {} if accuracy is None else {"accuracy": f"{accuracy:.4f}"}
+        version = client.create_model_version(name, source, run_id=run, tags=tags)
+        alias = CANDIDATE if known is not None and CHAMPION in known.aliases else CHAMPION
+        client.set_registered_model_alias(name, alias, version.version)
+    return Registered(name, int(version.version), alias)
+
+
+def resolve(ref: str, storage: Path, uri: str | None = None) -> Path:
+    """The folder of the bundle that `ref` means: a bundle's path, `models:/name@alias` or `models:/name/3`.
+
+    A version that lies on another machine is downloaded once, to `models/` under the storage root.
+
+    Raises:
+        ModelError: no such bundle, model, alias or version.
+        SettingsError, ClusterError, StorageError: as `Tracker`.
+    """
+    if not ref.startswith("models:"):
+        return _path(ref)
+    match = re.fullmatch(r"models:/+([^/:@]+)(?:@([\w.-]+)|/(\d+))", ref)
+    if match is None:
+        raise ModelError(f"A registered model is written models:/NAME@ALIAS or models:/NAME/VERSION; received {ref!r}.")
+    name, alias, number = match.groups()
+    address = resolve_uri(storage, uri)
+    client = connect(address, create=False)
+    with told(address):
+        version = _version(client, name, alias, number, address)
+        return _fetch(client, version, storage)
+
+
+def _path(ref: str) -> Path:
+    path = Path(ref).expanduser().absolute()
+    if is_bundle(path):
+        return path
+    what = "which does not exist" if not path.exists() else "which holds no model.keras with its checksums.json"
+    raise ModelError(f"A model is a bundle's folder or models:/NAME@ALIAS; received {ref!r}, {what}.")
+
+
+def _model(client: "MlflowClient", name: str) -> Any:
+    return next((model for model in client.search_registered_models(f"name = '{name}'") if model.name == name), None)
+
+
+def _version(client: "MlflowClient", name: str, alias: str | None, number: str | None, uri: str) -> Any:
+    model = _model(client, name)
+    if model is None:
+        known = [other.name for other in client.search_registered_models(max_results=1000)]
+        raise ModelError(
+            f"No model named {name!r} is registered at {hide(uri)}{nearest(name, known) or '.'}"
+            + ("" if known else " None is registered there yet; `imgcls run` registers one.")
+        )
+    if alias is not None:
+        if alias not in model.aliases:
+            listed = ", ".join(sorted(model.aliases)) or "none"
+            raise ModelError(f"The model {name!r} has no alias {alias!r}; its aliases are: {listed}.")
+        number = model.aliases[alias]
+    versions = {str(version.version): version for version in client.search_model_versions(f"name = '{name}'")}
+    if str(int(number or 0)) not in versions:
+        listed = ", ".join(sorted(versions, key=int)) or "none"
+        raise ModelError(f"The model {name!r} has no version {number}; its versions are: {listed}.")
+    return versions[str(int(number or 0))]
+
+
+def _fetch(client: "MlflowClient", version: Any, storage: Path) -> Path:
+    parts = urlsplit(version.source)
+    if parts.scheme in ("", "file"):
+        path = Path(unquote(parts.path) if parts.scheme else version.source)
+        # A storage root that was moved as a whole keeps its models: the tail below mlartifacts/ is still right.
+        moved = storage.absolute() / ARTIFACTS / path.as_posix().rpartition(f"/{ARTIFACTS}/")[2]
+        for place in (path, moved):
+            if is_bundle(place):
+                return place
+        raise ModelError(f"Version {version.version} of {version.name!r} should lie at {path}, but no bundle is there.")
+    # The time keeps versions apart that a deleted and re-made model numbered the same.
+    target = storage.absolute() / "models" / f"{version.name}-{version.version}-{version.creation_timestamp}"
+    if is_bundle(target):
+        return target
+    return _download(client, version, target)
+
+
+def _download(client: "MlflowClient", version: Any, target: Path) -> Path:
+    draft = target.with_name(f".{uuid.uuid4().hex}")
+    try:
+        draft.mkdir(parents=True)
+        found = Path(client.download_artifacts(version.run_id, FOLDER, str(draft)))
+        if not is_bundle(found):
+            raise ModelError(f"Version {version.version} of {version.name!r} was downloaded, but it is no bundle.")
+        if not is_bundle(target):
+            found.rename(target)
+    except OSError as error:
+        raise StorageError(f"The model can't be downloaded to {target}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # made in this call
+    return target

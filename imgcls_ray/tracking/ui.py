@@ -1,0 +1,129 @@
+"""MLflow's own web pages over what the runs wrote."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from imgcls_ray.errors import ClusterError, SettingsError
+from imgcls_ray.tracking.client import connect
+from imgcls_ray.tracking.location import ARTIFACTS, is_server, resolve_uri
+
+LOOPBACK = ("127.0.0.1", "localhost")
+START_SECONDS = 60.0
+
+
+def serve_ui(
+    storage: Path,
+    uri: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Run MLflow's server in the foreground until Ctrl-C or SIGTERM; `ready(address)` is called once it answers.
+
+    It has one worker, no job runner, reports nothing to anyone and listens on the loopback interface only: it knows no
+    users, so whoever reaches it could change and delete runs.
+
+    Raises:
+        SettingsError: `uri` is a server itself, `host` is not loopback, or the port is taken.
+        StorageError: nothing is recorded there yet, or the database can't be read.
+        ClusterError: the server ended by itself or did not start.
+    """
+    address = resolve_uri(storage, uri)
+    if is_server(address):
+        raise SettingsError(f"A tracking server shows its own pages: open {address} in a browser.")
+    if host not in LOOPBACK:
+        raise SettingsError(
+            f"MLflow's UI knows no users, so it listens on 127.0.0.1 only; received --host {host!r}; "
+            f"from another machine use `ssh -L {port}:127.0.0.1:{port}`."
+        )
+    _check_port(port)
+    connect(address, create=False)  # tells in a sentence what the server would tell in a traceback
+    url = f"http://127.0.0.1:{port}"
+    # A session of its own: Ctrl-C in a terminal would else reach each of MLflow's processes, some twice.
+    server = subprocess.Popen(_command(port), env=_environment(address, storage), stdout=2, start_new_session=True)
+    with _stopping(server) as stopped:
+        _wait_ready(server, url, stopped)
+        if ready is not None and not stopped.is_set():
+            ready(url)
+        while server.poll() is None and not stopped.wait(0.2):
+            continue
+        if not stopped.is_set():
+            raise ClusterError(f"MLflow's server ended with code {server.returncode}; its last lines say why.")
+
+
+def _command(port: int) -> list[str]:
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    return [sys.executable, "-m", "mlflow", "server", *options]
+
+
+def _environment(address: str, storage: Path) -> dict[str, str]:
+    # By environment and not by flag: a database's address may hold a password, and flags are seen by everyone.
+    return os.environ | {
+        "MLFLOW_BACKEND_STORE_URI": address,
+        "MLFLOW_REGISTRY_STORE_URI": address,
+        "MLFLOW_ARTIFACTS_DESTINATION": str(storage.absolute() / ARTIFACTS),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # queues for language-model judges: nothing here needs them
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or "a port is a number from 1 to 65535"
+            raise SettingsError(f"Port {port} can't be used ({reason}); choose another one with --port.") from error
+
+
+def _wait_ready(server: "subprocess.Popen[bytes]", url: str, stopped: threading.Event) -> None:
+    end = time.monotonic() + START_SECONDS
+    while server.poll() is None and not stopped.wait(0.2):
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=2).close()  # noqa: S310 - our own loopback address
+            return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > end:
+                raise ClusterError(
+                    f"MLflow's server did not answer at {url} in {START_SECONDS:.0f} s: {error}"
+                ) from error
+
+
+@contextmanager
+def _stopping(server: "subprocess.Popen[bytes]") -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; at the end the server is gone and the old handlers are back."""
+    stopped = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopped.set()
+
+    main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM) if main}
+    try:
+        yield stopped
+    finally:
+        _end(server)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    if server.poll() is None:
+        server.terminate()  # MLflow hands it on to its web server, which finishes open requests
+        try:
+            server.wait(8)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
