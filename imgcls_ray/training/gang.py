@@ -124,8 +124,10 @@ class Gang(Runner):
         plain = {"num_cpus": 0, "scheduling_strategy": "DEFAULT"}
         environment = {"env_vars": ENVIRONMENT | {START_TIMEOUT: str(self._timeout)}}
         self._mailbox = ray.remote(Mailbox).options(max_concurrency=2 * self.workers + 8, **plain).remote(self.workers)
-        self._host = ray.remote(Host).options(lifetime="detached", runtime_env=environment, **plain).remote()
-        self._run = self._host.run.remote(self.workers, self._resources, self._folder, self._mailbox)
+        self._host = (
+            ray.remote(Host).options(lifetime="detached", runtime_env=environment, **plain).remote(self._mailbox)
+        )
+        self._run = self._host.run.remote(self.workers, self._resources, self._folder)
         self.pids = tuple(answer.result["pid"] for answer in self._ask(None, self._timeout + JOIN_SECONDS))
 
     def _ask(self, command: Command | None, timeout: float | None = None) -> list[Answer]:
@@ -147,8 +149,8 @@ class Gang(Runner):
                 f"not: wait for what else runs on the cluster, or ask for fewer workers or trials at once."
             )
         raise TrainingError(
-            f"All workers of a trial must live until it ends; {_why(answers[0], end)}: the trial is lost, the next one "
-            "starts new workers."
+            f"Every worker of a trial must go through to its end, but {_why(answers[0], end)}; the next trial starts "
+            "new workers."
         )
 
     def _end(self) -> Answer:
@@ -207,6 +209,6 @@ def _need(workers: int, resources: dict[str, float]) -> str:
 
 def _why(answer: Answer, end: Answer) -> str:
     """The cause: a worker that died, rather than what the others say of it."""
-    if answer.rank >= 0 and "died" not in str(end.error):
-        return f"worker {answer.rank}: {answer.error}"
-    return str(end.error)
+    worker = answer.rank >= 0 and "died" not in str(end.error)
+    text = f"worker {answer.rank}: {answer.error}" if worker else str(end.error)
+    return text.rstrip(".")

@@ -1,6 +1,8 @@
 """Who runs a gang's Ray Train run, and sees it through to its end."""
 
 import contextlib
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ ENVIRONMENT = {
 START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 """Ray Train's name for the seconds that a run waits for its resources."""
 
+CALL_SECONDS = 10.0
+"""How long a call of `run` may be on its way."""
+
 
 class Host:
     """A detached actor without CPUs: `run` starts the workers, waits for the run's end, gives all back, and leaves.
@@ -31,19 +36,32 @@ class Host:
     fails, and its controller, alive in this actor's keeping, cleans up.
     """
 
-    def run(self, workers: int, resources: dict[str, float], folder: Path, mailbox: Any) -> None:
+    def __init__(self, mailbox: Any) -> None:
+        self._mailbox, self._called = mailbox, threading.Event()
+        threading.Thread(target=self._leave_uncalled, daemon=True).start()
+
+    def _leave_uncalled(self) -> None:
+        """An owner that dies before its call of `run` is on the way must not leave this actor behind."""
+        try:
+            ray.get(self._mailbox.outlive.remote())
+        except ray.exceptions.RayError:
+            if not self._called.wait(CALL_SECONDS):
+                os._exit(0)
+
+    def run(self, workers: int, resources: dict[str, float], folder: Path) -> None:
         """Run the gang to its end, leave the reason in the mailbox and end this actor.
 
         `resources` are each worker's CPU and GPU; `folder` is where Ray Train keeps its notes of this run.
         """
-        from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, TrainingFailedError
+        self._called.set()
+        from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
         from imgcls_ray.training.backend import ClusterBackendConfig
         from imgcls_ray.training.member import work
 
         trainer = _trainer_class()(
             work,
-            train_loop_config={"mailbox": mailbox, "cpus": resources["CPU"]},
+            train_loop_config={"mailbox": self._mailbox, "cpus": resources["CPU"]},
             backend_config=ClusterBackendConfig(),
             scaling_config=ScalingConfig(
                 num_workers=workers, use_gpu="GPU" in resources, resources_per_worker=resources
@@ -60,11 +78,11 @@ class Host:
         end = Answer(RUN, error="it was told to stop")
         try:
             trainer.fit()
-        except TrainingFailedError as error:
+        except Exception as error:  # noqa: BLE001 - it is told to the owner, and this actor must end in any case
             end = _verdict(error)
         # A mailbox that is gone means that nobody is left who wants to know.
         with contextlib.suppress(ray.exceptions.RayError):
-            ray.get(mailbox.end.remote(end))
+            ray.get(self._mailbox.end.remote(end))
         ray.actor.exit_actor()
 
 
@@ -89,7 +107,10 @@ def _verdict(error: Exception) -> Answer:
 
     if isinstance(error, WorkerGroupError):
         return Answer(RUN, error="; ".join(f"worker {rank}: {_line(e)}" for rank, e in error.worker_failures.items()))
-    return Answer(NO_START if isinstance(error, ControllerError) else RUN, error=_line(error))
+    if isinstance(error, ControllerError):
+        cause = error.controller_failure
+        return Answer(NO_START if type(cause).__name__ == "WorkerGroupStartupTimeoutError" else RUN, error=_line(cause))
+    return Answer(RUN, error=_line(error))
 
 
 def _line(failure: Exception) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import ray
 
 from imgcls_ray.errors import ImgclsError
 from imgcls_ray.training.mailbox import Answer, Command
+
+ORDERLY_SECONDS = 2.0
+"""How long a worker without an owner may take to leave by itself."""
 
 
 def work(config: dict[str, Any]) -> None:
@@ -43,7 +47,9 @@ def _leave_with_owner(mailbox: Any) -> None:
     try:
         ray.get(mailbox.outlive.remote())
     except ray.exceptions.RayError:
-        # The training thread may be inside TensorFlow for minutes: only the end of the process stops it at once.
+        # A thread that waits for a command ends in good order by itself; one inside TensorFlow may stay for minutes,
+        # and only the end of the process stops it.
+        time.sleep(ORDERLY_SECONDS)
         os._exit(1)
 
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from pathlib import Path
 
+from imgcls_ray.training.allreduce import AllReduce
 from imgcls_ray.training.feed import Feed, open_feed
 from imgcls_ray.training.job import TrialJob
 from imgcls_ray.training.loop import Loop
@@ -58,14 +59,15 @@ class FeedCache:
 
 
 class Solo(Runner):
-    """Trains in this very process."""
+    """Trains in this very process: alone, or as the part of a gang that `reduce` joins to the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, reduce: AllReduce | None = None) -> None:
+        self._reduce = reduce
         self._feeds = FeedCache()
         self._loop: Loop | None = None
 
     def start_trial(self, job: TrialJob) -> None:
-        self._loop = Loop(job, self._feeds.get(job, "train"), self._feeds.get(job, "val"))
+        self._loop = Loop(job, self._feeds.get(job, "train"), self._feeds.get(job, "val"), self._reduce)
 
     @property
     def loop(self) -> Loop:
