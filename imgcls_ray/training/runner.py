@@ -3,11 +3,14 @@
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgcls_ray.training.allreduce import AllReduce
-from imgcls_ray.training.feed import Feed, open_feed
 from imgcls_ray.training.job import TrialJob
-from imgcls_ray.training.loop import Loop
+
+if TYPE_CHECKING:  # who drives a gang needs no TensorFlow
+    from imgcls_ray.training.feed import Feed
+    from imgcls_ray.training.loop import Loop
 
 FEEDS_KEPT = 4
 """Splits kept in memory between trials: train and validation of the last two data sets."""
@@ -45,10 +48,12 @@ class FeedCache:
     """The feeds used last, so that the next trial finds its data in memory."""
 
     def __init__(self) -> None:
-        self._feeds: OrderedDict[tuple[object, ...], Feed] = OrderedDict()
+        self._feeds: OrderedDict[tuple[object, ...], "Feed"] = OrderedDict()
 
-    def get(self, job: TrialJob, split: str) -> Feed:
+    def get(self, job: TrialJob, split: str) -> "Feed":
         """The feed of a job's split, opened if need be."""
+        from imgcls_ray.training.feed import open_feed
+
         key = (job.data, split)
         if key not in self._feeds:
             self._feeds[key] = open_feed(job.data, split)
@@ -64,13 +69,15 @@ class Solo(Runner):
     def __init__(self, reduce: AllReduce | None = None) -> None:
         self._reduce = reduce
         self._feeds = FeedCache()
-        self._loop: Loop | None = None
+        self._loop: "Loop | None" = None
 
     def start_trial(self, job: TrialJob) -> None:
+        from imgcls_ray.training.loop import Loop
+
         self._loop = Loop(job, self._feeds.get(job, "train"), self._feeds.get(job, "val"), self._reduce)
 
     @property
-    def loop(self) -> Loop:
+    def loop(self) -> "Loop":
         """The current trial's loop."""
         if self._loop is None:
             raise RuntimeError("start_trial comes first")
