@@ -48,13 +48,14 @@ class FeedCache:
     """The feeds used last, so that the next trial finds its data in memory."""
 
     def __init__(self) -> None:
-        self._feeds: OrderedDict[tuple[object, ...], "Feed"] = OrderedDict()
+        self._feeds: OrderedDict[tuple[object, ...], Feed] = OrderedDict()
 
     def get(self, job: TrialJob, split: str) -> "Feed":
         """The feed of a job's split, opened if need be."""
         from imgcls_ray.training.feed import open_feed
 
-        key = (job.data, split)
+        embeddings = job.data.embeddings
+        key = (job.data.path, embeddings.folder if embeddings else None, split)
         if key not in self._feeds:
             self._feeds[key] = open_feed(job.data, split)
         self._feeds.move_to_end(key)
@@ -69,7 +70,7 @@ class Solo(Runner):
     def __init__(self, reduce: AllReduce | None = None) -> None:
         self._reduce = reduce
         self._feeds = FeedCache()
-        self._loop: "Loop | None" = None
+        self._loop: Loop | None = None
 
     def start_trial(self, job: TrialJob) -> None:
         from imgcls_ray.training.loop import Loop
