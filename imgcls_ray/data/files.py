@@ -10,7 +10,7 @@ from pathlib import Path
 from imgcls_ray.errors import StorageError
 
 
-def write_atomic(path: Path, *parts: bytes) -> None:
+def write_atomic(path: Path, *parts: bytes | memoryview) -> None:
     """Write `parts` under a temporary name in the same folder, fsync, and rename: readers see all of it or nothing.
 
     Raises:

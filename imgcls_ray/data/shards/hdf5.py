@@ -1,5 +1,6 @@
 """HDF5 shards: datasets `images`, `labels`, `keys`, and the class names as an attribute."""
 
+import io
 from pathlib import Path
 
 import h5py
@@ -21,24 +22,18 @@ class Hdf5:
     ) -> None:
         """See ShardFormat. The file is made in memory: HDF5 can't close a file whose disk is full."""
         encoded = [key.encode() for key in keys]
-        text = h5py.string_dtype(
-            "utf-8", max([1, *map(len, encoded)])
-        )  # fixed length: no heap, the same bytes each time
-        chunk = max(1, min(len(images), _CHUNK_BYTES // images[:1].nbytes))
-        with h5py.File("shard", "w", driver="core", backing_store=False, libver=("v110", "v110")) as file:
+        text = h5py.string_dtype("utf-8", max(map(len, encoded)))  # of fixed length: the same bytes each time
+        chunks = min(len(images), -(-images.nbytes // _CHUNK_BYTES))
+        memory = io.BytesIO()
+        with h5py.File(memory, "w", libver=("v110", "v110")) as file:
             file.attrs["format_version"] = VERSION
             file.attrs.create("class_names", list(names), dtype=h5py.string_dtype("utf-8"))
             file.create_dataset(
-                "images",
-                data=images,
-                chunks=(chunk, *images.shape[1:]),
-                track_times=False,
+                "images", data=images, chunks=(-(-len(images) // chunks), *images.shape[1:]), track_times=False
             )
             file.create_dataset("labels", data=labels.astype(np.int64), track_times=False)
             file.create_dataset("keys", data=np.array(encoded, dtype=text), dtype=text, track_times=False)
-            file.flush()
-            data = file.id.get_file_image()
-        write_atomic(path, data)
+        write_atomic(path, memory.getbuffer())
 
     def read(self, path: Path) -> Shard:
         """See ShardFormat. Whole arrays are read: picking rows by index is a hundred times slower."""
