@@ -2,19 +2,20 @@
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from imgcls_ray import quiet
 from imgcls_ray.config import RunSettings, Size, flatten
 from imgcls_ray.data.preprocess import Preprocessed, preprocess
-from imgcls_ray.embeddings.store import embed
 from imgcls_ray.errors import DataError
 from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.plan import Plan, make_plan
 from imgcls_ray.result import RunResult, Seconds
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome
 from imgcls_ray.storage import writing
-from imgcls_ray.tracking.registry import register
-from imgcls_ray.training.job import TrialData
-from imgcls_ray.winner import build_winner
+
+if TYPE_CHECKING:
+    from imgcls_ray.training.job import TrialData
 
 
 class RunListener(StudyListener):
@@ -56,9 +57,13 @@ def run(settings: RunSettings, listener: RunListener | None = None) -> RunResult
 
 
 def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
+    # Loaded here, so that a wrong request is told before TensorFlow is waited for.
+    quiet.import_tensorflow()
     from imgcls_ray.search.resources import plan_resources
     from imgcls_ray.search.study import Study, run_study
+    from imgcls_ray.tracking.registry import register
     from imgcls_ray.tracking.tracker import Tracker
+    from imgcls_ray.winner import build_winner
 
     settings = plan.settings
     resources = plan_resources(settings.search)
@@ -126,8 +131,11 @@ def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
 
 def _embed(
     plan: Plan, sets: dict[Size, Preprocessed], listener: RunListener
-) -> tuple[dict[tuple[str, str], TrialData], int]:
+) -> "tuple[dict[tuple[str, str], TrialData], int]":
     """What each backbone's trials learn from, and how many shards were computed for it."""
+    from imgcls_ray.embeddings.store import embed
+    from imgcls_ray.training.job import TrialData
+
     data: dict[tuple[str, str], TrialData] = {}
     computed = 0
     for (name, text), size in plan.sizes.items():

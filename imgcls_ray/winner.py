@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from imgcls_ray.bundle.bundle import Bundle, Card, write_bundle
+from imgcls_ray.bundle.bundle import Bundle, write_bundle
+from imgcls_ray.bundle.card import Card
 from imgcls_ray.config import Size
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import read_shard
@@ -35,6 +36,7 @@ def build_winner(
         name = best.params.backbone
         model = assemble(build_features(name, job.data.size, job.data.channels, plan.weights[name]), model)
     found = sets[job.data.size]
+    index = found.index
     metrics = measure(load_engine(model), found, "test")
     card = Card(
         name=plan.model_name,
@@ -47,9 +49,10 @@ def build_winner(
             "test_f1_macro": metrics.f1_macro,
             "test_loss": metrics.loss,
         },
-        data={**study.info.data, **{name: str(count) for name, count in dataclasses.asdict(found.counts).items()}},
+        data_name=index.name,
+        data_fingerprint=index.fingerprint,
+        counts=dataclasses.asdict(found.counts),
     )
-    index = found.index
     bundle = write_bundle(plan.storage.bundle(outcome.name), model, index.labels, index.pixels, card, _golden(found))
     return bundle, metrics
 

@@ -19,8 +19,9 @@ def classify(
     from imgcls_ray.cli.output import output, print_json
 
     with output(as_json) as console:
-        from imgcls_ray import api
+        from imgcls_ray import api, quiet
 
+        quiet.import_tensorflow()
         answers = api.classify(api.load_model(model, storage, tracking_uri), images)
         if not as_json:
             for answer in answers:

@@ -23,8 +23,9 @@ def evaluate(
     from imgcls_ray.cli.output import output, print_json
 
     with output(as_json) as console:
-        from imgcls_ray import api
+        from imgcls_ray import api, quiet
 
+        quiet.import_tensorflow()
         evaluation = api.evaluate(api.load_model(model, storage, tracking_uri), data)
         if not as_json:
             _print(console, evaluation)

@@ -25,7 +25,7 @@ def print_summary(console: Console, result: RunResult) -> None:
     for name, value in best.params.model_dump(mode="json", exclude_unset=True).items():
         table.add_row(f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value))
     table.add_row("bundle", result.bundle)
-    table.add_row("registered", f"{result.model.reference} (version {result.model.version})")
+    table.add_row("registered", f"{result.model} (version {result.model.version})")
     seconds = result.seconds
     table.add_row(
         "seconds",
@@ -37,8 +37,8 @@ def print_summary(console: Console, result: RunResult) -> None:
     storage = shlex.quote(result.storage)
     console.print("\n[bold]Next[/]")
     for command in (
-        f"imgcls classify PICTURE --model {result.model.reference} --storage {storage}",
-        f"imgcls serve --model {result.model.reference} --storage {storage}",
+        f"imgcls classify PICTURE --model {result.model} --storage {storage}",
+        f"imgcls serve --model {result.model} --storage {storage}",
         f"imgcls ui --storage {storage}",
     ):
         console.print(f"  {command}", soft_wrap=True)

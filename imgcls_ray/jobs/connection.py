@@ -5,10 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from imgcls_ray import quiet
 from imgcls_ray.errors import ClusterError
-
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"}
-"""Environment of our processes: TensorFlow's start-up notes would drown the progress."""
 
 
 def inside_job() -> bool:
@@ -28,10 +26,10 @@ def cluster(address: str | None = None) -> Iterator[None]:
     import ray
 
     target = address or os.environ.get("RAY_ADDRESS") or "local"
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    quiet.set_environment()
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Workers of a local Ray inherit our environment; a cluster's are told.
-    options = {"include_dashboard": False} if target == "local" else {"runtime_env": {"env_vars": QUIET}}
+    options = {"include_dashboard": False} if target == "local" else {"runtime_env": {"env_vars": quiet.SETTINGS}}
     try:
         ray.init(address=target, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -14,6 +14,9 @@ from imgcls_ray.models.weights import NO_WEIGHTS
 
 __all__ = ["assemble", "build_cnn", "build_features", "build_head", "build_scratch"]
 
+NORM_MOMENTUM = 0.9
+"""Of the moving statistics. Keras' 0.99 takes hundreds of steps to settle, more than an early rung of small data has."""
+
 
 def build_head(settings: TrialSettings, features: int, classes: int) -> keras.Model:
     """A classifier on feature vectors (n, features) float32.
@@ -42,7 +45,7 @@ def build_cnn(settings: TrialSettings, size: Size, channels: int, classes: int) 
             x = keras.layers.Conv2D(
                 filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
             )(x)
-            x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
+            x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)
             x = keras.layers.ReLU(name=f"{name}_relu")(x)
         window = (min(2, x.shape[1]), min(2, x.shape[2]))
         if window != (1, 1):
@@ -83,14 +86,14 @@ def assemble(features: keras.Model, head: keras.Model) -> keras.Model:
 def _classified(x: Any, settings: TrialSettings, classes: int) -> Any:
     """Hidden layers and the softmax on a feature vector."""
     if settings.batch_norm:
-        x = keras.layers.BatchNormalization(name="head_norm")(x)
+        x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name="head_norm")(x)
     if settings.dropout:
         x = keras.layers.Dropout(settings.dropout, name="head_dropout")(x)
     for number in range(1, settings.head_layers + 1):
         name = f"head_dense{number}"
         x = keras.layers.Dense(settings.head_width, use_bias=not settings.batch_norm, name=name)(x)
         if settings.batch_norm:
-            x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
+            x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)
         x = keras.layers.Activation(settings.activation, name=f"{name}_{settings.activation}")(x)
         if settings.dropout:
             x = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout")(x)

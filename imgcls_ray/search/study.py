@@ -11,7 +11,8 @@ from pathlib import Path
 import optuna
 from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
-from ray.tune.stopper import FunctionStopper
+from ray.tune.experiment import Trial
+from ray.tune.stopper import Stopper
 
 from imgcls_ray.config import SearchSettings
 from imgcls_ray.errors import StorageError, TrainingError
@@ -95,16 +96,22 @@ def _run_tune(study: Study, sampler: OptunaSampler, deadline: float) -> None:
             scheduler=Asha(epochs),
             num_samples=-1,
             reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
         ),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(study.folder.resolve()),
             verbose=0,
-            stop=FunctionStopper(_out_of_time(deadline)),
+            stop=_OutOfTime(deadline),
             failure_config=tune.FailureConfig(max_failures=0),
         ),
     )
     tuner.fit()
+
+
+def _trial_name(trial: Trial) -> str:
+    return f"trial-{trial.config['number']:04}"
 
 
 def _epoch_ends(space: SearchSpace) -> list[float]:
@@ -113,11 +120,17 @@ def _epoch_ends(space: SearchSpace) -> list[float]:
     return [high] if high is not None else space.values("epochs")
 
 
-def _out_of_time(deadline: float):  # type: ignore[no-untyped-def]
-    def stop(trial_id: str, result: dict[str, object]) -> bool:  # noqa: ARG001 - Tune's signature
-        return time.monotonic() > deadline
+class _OutOfTime(Stopper):
+    """Ends every trial at its next epoch once time is over."""
 
-    return stop
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:  # noqa: ARG002 - Tune's signature
+        return time.monotonic() > self._deadline
+
+    def stop_all(self) -> bool:
+        return False
 
 
 def _outcome(name: str, sampler: OptunaSampler) -> StudyOutcome:

@@ -61,10 +61,10 @@ class Loop:
         self.epoch += 1
         validation = self._score(self._val)
         return {
-            "loss": totals[0] / totals[2],
-            "accuracy": totals[1] / totals[2],
-            "val_loss": validation[0] / validation[2],
-            "val_accuracy": validation[1] / validation[2],
+            "loss": float(totals[0] / totals[2]),
+            "accuracy": float(totals[1] / totals[2]),
+            "val_loss": float(validation[0] / validation[2]),
+            "val_accuracy": float(validation[1] / validation[2]),
             "learning_rate": rate,
             "seconds": time.perf_counter() - started,
         }
