@@ -55,6 +55,9 @@ _REFUSED = (
 
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF"}
 
+SIMPLEJPEG_ERRORS = (ValueError, LookupError, RuntimeError)
+"""What simplejpeg raises: ValueError by its documentation, KeyError on headers it has no names for."""
+
 SNIFF_BYTES = 32
 """As many bytes as `sniff` looks at."""
 
@@ -127,7 +130,7 @@ def read_header(data: bytes) -> Header:
     """
     name = sniff(data)
     if name == "JPEG":
-        with suppress(ValueError):  # an odd JPEG (12 bits, arithmetic coding): Pillow has the last word
+        with suppress(*SIMPLEJPEG_ERRORS):  # an odd JPEG (12 bits, arithmetic coding): Pillow has the last word
             height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
             return _checked(Header(name, width, height))
     with quiet(data, name):

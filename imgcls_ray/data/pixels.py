@@ -9,6 +9,7 @@ import simplejpeg
 from PIL import Image
 
 from imgcls_ray.data.header import (
+    SIMPLEJPEG_ERRORS,
     Header,
     jpeg_orientation,
     open_pillow,
@@ -125,7 +126,7 @@ def _decode_jpeg(data: bytes, header: Header, ops: PixelOps, turn: int) -> Pixel
             min_factor=factor,
         )
         return cast(Pixels, pixels)
-    except ValueError as error:
+    except SIMPLEJPEG_ERRORS as error:
         if any(word in str(error).lower() for word in _DAMAGE):
             raise ImageError("truncated or damaged") from error
     return _decode_pillow(data, "JPEG", ops)[0]  # CMYK and other kinds that libjpeg-turbo's short API refuses

@@ -68,6 +68,8 @@ def _records(data: bytes) -> list[bytes]:
         length = data[position : position + 8]
         size = struct.unpack("<Q", length)[0]
         end = position + 12 + size
+        if end + 4 > len(data):
+            raise ValueError("its last record is cut off")
         sums.append((*struct.unpack_from("<I", data, position + 8), *struct.unpack_from("<I", data, end)))
         lengths.append(length)
         records.append(data[position + 12 : end])

@@ -1,0 +1,151 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from imgcls_ray.data.labels import Labels
+from imgcls_ray.data.sources import list_source
+from imgcls_ray.errors import DataError
+
+
+def tree(root: Path, *paths: str) -> str:
+    for path in paths:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    return str(root)
+
+
+def test_class_folders_are_listed_to_any_depth_and_sorted(tmp_path: Path) -> None:
+    root = tree(tmp_path / "pets", "dog/2.jpg", "dog/deep/er/1.jpg", "cat/1.jpg", "cat/notes.txt")
+    source = list_source(root)
+    assert source.name == "pets"
+    assert source.root == root
+    assert [(item.path, item.label, item.split) for item in source.items] == [
+        ("cat/1.jpg", "cat", None),
+        ("cat/notes.txt", "cat", None),
+        ("dog/2.jpg", "dog", None),
+        ("dog/deep/er/1.jpg", "dog", None),
+    ]
+    assert source.items[0].bytes == 1
+    assert source.labels == Labels(("cat", "dog"))
+
+
+def test_hidden_files_leftovers_and_loose_files_do_not_count(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path, "a/1", "a/2", "a/.DS_Store", "a/Thumbs.db", "a/desktop.ini", "a/.hidden/3", "b/1", "b/2", "loose.jpg"
+    )
+    tree(tmp_path, ".git/config", "__MACOSX/a/1")
+    assert [item.path for item in list_source(root).items] == ["a/1", "a/2", "b/1", "b/2"]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "val"),
+    [("Training", "Test", None), ("train", "test", "val"), ("TRAIN", "Test", "Validation"), ("train", "TEST", "valid")],
+)
+def test_split_folders_are_recognised_in_any_case(tmp_path: Path, train: str, test: str, val: str | None) -> None:
+    root = tree(tmp_path, f"{train}/a/1", f"{train}/a/2", f"{train}/b/1", f"{train}/b/2", f"{test}/a/3", "papers/x.pdf")
+    if val:
+        tree(tmp_path, f"{val}/b/9")
+    source = list_source(root)
+    found = {(item.split, item.label, item.path) for item in source.items}
+    assert ("test", "a", f"{test}/a/3") in found
+    assert ("train", "b", f"{train}/b/2") in found
+    assert (("val", "b", f"{val}/b/9") in found) == bool(val)
+    assert source.labels.names == ("a", "b")
+
+
+def test_a_class_called_train_among_others_is_a_class(tmp_path: Path) -> None:
+    root = tree(tmp_path, "bus/1", "bus/2", "train/1", "train/2")
+    assert list_source(root).labels.names == ("bus", "train")
+
+
+def test_a_class_missing_from_the_test_folder_is_fine(tmp_path: Path) -> None:
+    root = tree(tmp_path, "train/a/1", "train/a/2", "train/b/1", "train/b/2", "test/a/3")
+    assert list_source(root).labels.names == ("a", "b")
+
+
+def test_a_class_only_in_the_test_folder_is_named(tmp_path: Path) -> None:
+    root = tree(tmp_path, "train/a/1", "train/a/2", "train/b/1", "train/b/2", "Test/c/3")
+    with pytest.raises(DataError, match="'c' stands only in Test"):
+        list_source(root)
+
+
+def test_two_folders_for_one_split_are_refused(tmp_path: Path) -> None:
+    root = tree(tmp_path, "train/a/1", "Training/a/1", "test/a/1")
+    with pytest.raises(DataError, match="Training and train"):
+        list_source(root)
+
+
+def test_loops_of_links_end(tmp_path: Path) -> None:
+    root = tree(tmp_path, "a/1", "a/2", "b/1", "b/2")
+    (tmp_path / "a" / "up").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "c").symlink_to(tmp_path / "b", target_is_directory=True)
+    assert [item.path for item in list_source(root).items] == ["a/1", "a/2", "b/1", "b/2", "c/1", "c/2"]
+
+
+def test_a_link_to_nowhere_counts_as_found(tmp_path: Path) -> None:
+    root = tree(tmp_path, "a/1", "a/2", "b/1", "b/2")
+    (tmp_path / "a" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    assert "a/gone.jpg" in [item.path for item in list_source(root).items]
+
+
+def test_names_that_are_not_utf8_are_listed_readably(tmp_path: Path) -> None:
+    root = tree(tmp_path, "a/1", "a/2", "b/1", "b/2")
+    Path(root, "a", os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
+    paths = [item.path for item in list_source(root).items]
+    assert "a/\\xff.jpg" in paths
+    assert all(path.encode() for path in paths)
+
+
+def test_odd_folder_names_become_plain_set_names(tmp_path: Path) -> None:
+    assert list_source(tree(tmp_path / "my flöwers (2)", "a/1", "a/2", "b/1", "b/2")).name == "my-fl-wers--2"
+
+
+@pytest.mark.parametrize(
+    ("paths", "sentence"),
+    [
+        ((), "holds no folders"),
+        (("1.jpg", "2.jpg"), "holds no folders"),
+        (("a/.hidden",), "are empty"),
+        (("a/1", "a/2"), "At least 2 classes .* holds one, 'a'"),
+        (("a/b/1", "a/c/2"), "perhaps .*/a is the data folder"),
+        (("a/1", "b/1", "b/2"), "at least 2 pictures; 'a' in .* has 1"),
+        (("a/1", "a/2", "b/.hidden"), "at least 2 pictures; 'b' in .* has 0"),
+    ],
+)
+def test_unusable_folders_are_refused_in_a_sentence(tmp_path: Path, paths: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence) as error:
+        list_source(tree(tmp_path, *paths))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_folder_a_file_and_an_address_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "file.zip").write_bytes(b"x")
+    with pytest.raises(DataError, match="There is no folder"):
+        list_source(str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="is a file"):
+        list_source(str(tmp_path / "file.zip"))
+    with pytest.raises(DataError, match="mount or copy"):
+        list_source("s3://bucket/flowers")
+
+
+def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree(tmp_path, "a/1", "a/2", "b/1", "b/2")
+    real = os.scandir
+
+    def refuse(path: Path) -> object:
+        if str(path).endswith("/b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=r"/b can't be listed \(Permission denied\)"):
+        list_source(root)
+
+
+def test_for_a_trained_model_one_class_is_enough_but_unknown_ones_are_not(tmp_path: Path) -> None:
+    labels = Labels(("cat", "dog"))
+    assert len(list_source(tree(tmp_path / "one", "cat/1"), labels).items) == 1
+    with pytest.raises(DataError, match="received 'dogs'; did you mean 'dog'"):
+        list_source(tree(tmp_path / "two", "dogs/1"), labels)
