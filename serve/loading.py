@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from imgcls_ray import quiet
 from imgcls_ray.bundle.bundle import load_bundle
 from imgcls_ray.tracking.registry import resolve
 from serve.predictor import Predictor
@@ -36,6 +37,7 @@ def load_predictor(settings: ServeSettings) -> Predictor:
     Raises:
         ModelError: there is no such bundle, or a check fails.
     """
+    quiet.import_tensorflow()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(settings.cpus)
