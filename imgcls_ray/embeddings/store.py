@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from imgcls_ray import errors
+from imgcls_ray.config import Size
 from imgcls_ray.data.files import storing
 from imgcls_ray.data.index import Index, ShardEntry
 from imgcls_ray.data.preprocess import Preprocessed
@@ -78,6 +79,7 @@ def embed(
     """
     index = preprocessed.index
     entry = find_backbone(backbone)
+    entry.check_size(Size(index.pixels.height, index.pixels.width))
     folder = Path(out) / f"{entry.name}-{_key(entry.name, weights, index)[:12]}"
     missing = {shard.sha256: shard for shard in index.shards if not (folder / _file_of(shard)).is_file()}
     if missing:
@@ -135,8 +137,9 @@ def _file_of(entry: ShardEntry) -> str:
 
 def _read(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return file["features"], file["labels"]
+        # Opened here, because NumPy leaves a damaged archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return arrays["features"], arrays["labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
 

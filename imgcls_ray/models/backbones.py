@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from imgcls_ray.config import Size
 from imgcls_ray.errors import SettingsError, nearest
 from imgcls_ray.models.table import FAMILIES, PUBLISHED_AS, Family, Row, Scaling
 
@@ -32,6 +33,14 @@ class Backbone:
     weights_url: str
     weights_hash: str | None
     """MD5 or SHA-256 (64 digits) that Keras publishes for the file; None where it publishes none."""
+
+    def check_size(self, size: Size) -> None:
+        """Raises SettingsError if the pictures are smaller than this backbone can take."""
+        if min(size) < self.min_size:
+            raise SettingsError(
+                f"The backbone '{self.name}' takes pictures of at least {self.min_size} x {self.min_size} pixels; "
+                f"received {size.height} x {size.width}: raise --image-size or choose another backbone."
+            )
 
 
 _HOST = "https://storage.googleapis.com"

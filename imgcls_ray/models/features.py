@@ -1,13 +1,15 @@
 """Frozen features: a backbone from pixels to its pooled feature vector, as one flat Keras model."""
 
 import random
+import warnings
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
 
 from imgcls_ray.config import Size
-from imgcls_ray.errors import SettingsError, WeightsError
+from imgcls_ray.errors import WeightsError
 from imgcls_ray.models.backbones import Backbone, backbone
 from imgcls_ray.models.scaling import TORCH_MEAN, TORCH_STD, scale, to_rgb
 from imgcls_ray.models.weights import Weights
@@ -45,11 +47,7 @@ def build_features(name: str, size: Size, channels: int, weights: Weights) -> ke
 
 def backbone_model(entry: Backbone, size: Size, channels: int, weights: Weights) -> keras.Model:
     """Pixels to pooled features, all of it trainable; batch normalisation and dropout follow `training`."""
-    if min(size) < entry.min_size:
-        raise SettingsError(
-            f"The backbone '{entry.name}' takes pictures of at least {entry.min_size} x {entry.min_size} pixels; "
-            f"received {size.height} x {size.width}: raise --image-size or choose another backbone."
-        )
+    entry.check_size(size)
     pixels = keras.Input((size.height, size.width, channels), name="pixels")
     scaled = scale(to_rgb(pixels, channels), entry.scaling)
     build = getattr(keras.applications, entry.keras_name)
@@ -64,12 +62,15 @@ def backbone_model(entry: Backbone, size: Size, channels: int, weights: Weights)
 def _load(model: keras.Model, entry: Backbone, weights: Weights) -> None:
     if weights.path is not None:
         try:
-            model.load_weights(weights.path)
-        except (ValueError, OSError, KeyError, TypeError) as error:
-            reason = " ".join(str(error).split())[:200].rstrip(" .")
+            with warnings.catch_warnings():
+                # Keras only warns where a whole part of the model is not in the file and stays random.
+                warnings.simplefilter("error", UserWarning)
+                model.load_weights(weights.path)
+        except (ValueError, OSError, KeyError, TypeError, BadZipFile, UserWarning) as error:
+            # Keras' own remarks speak of its containers; they stay in the traceback.
             raise WeightsError(
-                f"The weights file '{weights.path}' does not fit the backbone '{entry.name}' ({reason}); "
-                f"it takes a file like Keras' own '{entry.weights_file}', without the classification layer."
+                f"The weights file '{weights.path}' is damaged or does not fit the backbone '{entry.name}', which "
+                f"takes a file like Keras' own '{entry.weights_file}', without the classification layer."
             ) from error
     if entry.keras_name.startswith("EfficientNetB"):
         _standardise(model, pretrained=weights.path is not None)

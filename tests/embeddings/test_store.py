@@ -1,5 +1,6 @@
 """Embeddings: right, computed once, kept by content."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from imgcls_ray.config import PreprocessSettings, Size
 from imgcls_ray.data.preprocess import Preprocessed, preprocess
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.embeddings import Embeddings, embed
+from imgcls_ray.embeddings.store import _key
 from imgcls_ray.errors import SettingsError, StorageError, WeightsError
 from imgcls_ray.models import NO_WEIGHTS, resolve_weights
 
@@ -82,24 +84,31 @@ def test_a_second_call_computes_nothing_and_a_third_only_what_is_missing(
     assert sorted(path.suffix for path in first.folder.iterdir()) == [".npz"] * len(times)
 
 
-def test_other_weights_and_other_backbones_have_their_own_place(
-    prepared: Preprocessed, out: Path, tmp_path: Path
-) -> None:
-    """Found without computing: nothing but the folder's name is looked at."""
-    folders = set()
-    for name, weights in ((NAME, NO_WEIGHTS), ("mobilenet_0.5", NO_WEIGHTS)):
-        file = tmp_path / f"{name}.h5"
-        file.write_bytes(b"no weights")
-        for kind in (weights, resolve_weights(name, (str(file),))):
-            place = tmp_path / "place" / str(len(folders))
-            try:
-                folders.add(embed(prepared, name, kind, place).folder.name)
-            except WeightsError as error:
-                assert str(file) in str(error)
-                assert name in str(error)
-                folders |= {path.name for path in place.iterdir()}
-                assert not any(path.suffix for path in place.glob("*/*"))
-    assert len(folders) == 4
+def test_other_weights_backbones_and_pixels_have_their_own_place(prepared: Preprocessed, tmp_path: Path) -> None:
+    file = tmp_path / "a.h5"
+    file.write_bytes(b"no weights")
+    other = replace(prepared.index, pixels=replace(prepared.index.pixels, colorspace="grayscale"))
+    keys = {
+        _key(name, weights, index)
+        for name in (NAME, "mobilenet_0.5")
+        for weights in (NO_WEIGHTS, resolve_weights(NAME, (str(file),)))
+        for index in (prepared.index, other)
+    }
+    assert len(keys) == 8
+    assert keys == {
+        _key(name, weights, replace(index, name="the same pictures elsewhere"))
+        for name in (NAME, "mobilenet_0.5")
+        for weights in (NO_WEIGHTS, resolve_weights(NAME, (str(file),)))
+        for index in (prepared.index, other)
+    }
+
+
+def test_weights_that_do_not_fit_are_told_by_the_driver(prepared: Preprocessed, tmp_path: Path) -> None:
+    file = tmp_path / "a.h5"
+    file.write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=rf"{file}' is damaged or does not fit the backbone '{NAME}'"):
+        embed(prepared, NAME, resolve_weights(NAME, (str(file),)), tmp_path / "out")
+    assert list((tmp_path / "out").glob("*/*")) == []
 
 
 def test_pictures_too_small_for_the_backbone_are_refused_as_settings(prepared: Preprocessed, tmp_path: Path) -> None:
