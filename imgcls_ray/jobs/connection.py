@@ -18,6 +18,7 @@ def inside_job() -> bool:
 def cluster(address: str | None = None) -> Iterator[None]:
     """Ray for the length of the block: the cluster at `address` or RAY_ADDRESS, else one started here.
 
+    A Ray that this process has started or joined before is used as it is, and stays.
     Without an address `ray.init` would join whatever cluster runs on this machine; here it never does.
 
     Raises:
@@ -25,6 +26,9 @@ def cluster(address: str | None = None) -> Iterator[None]:
     """
     import ray
 
+    if ray.is_initialized():
+        yield
+        return
     target = address or os.environ.get("RAY_ADDRESS") or "local"
     quiet.set_environment()
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

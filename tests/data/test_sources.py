@@ -110,6 +110,8 @@ def test_odd_folder_names_become_plain_set_names(tmp_path: Path) -> None:
         (("a/.hidden",), "are empty"),
         (("a/1", "a/2"), "At least 2 classes .* holds one, 'a'"),
         (("a/b/1", "a/c/2"), "perhaps .*/a is the data folder"),
+        (("train/a/1", "train/a/2", "test/a/3"), "At least 2 classes .* holds one, 'a'"),
+        (("train/a/1", "train/a/2", "train/b/.hidden", "test/a/3"), "at least 2 pictures; 'b' in .* has 0"),
         (("a/1", "b/1", "b/2"), "at least 2 pictures; 'a' in .* has 1"),
         (("a/1", "a/2", "b/.hidden"), "at least 2 pictures; 'b' in .* has 0"),
     ],

@@ -1,6 +1,9 @@
 """What every shard format must do."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from imgcls_ray.data.index import ShardEntry
 from imgcls_ray.data.shards import FORMATS, ShardFormat, read_shard, shard_format
 from imgcls_ray.errors import DataError, SettingsError
 
+ROOT = str(Path(__file__).parents[3])
 NAMES = ("daisy", "röse")
 
 
@@ -44,6 +48,23 @@ def test_equal_input_gives_equal_bytes(kind: ShardFormat, tmp_path: Path) -> Non
         kind.write(tmp_path / name, *shard(), NAMES)
         digests.add(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
     assert len(digests) == 1
+
+
+def test_no_unset_memory_gets_into_a_file(kind: ShardFormat, tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from tests.data.shards.test_formats import NAMES, shard
+from imgcls_ray.data.shards import shard_format
+shard_format(sys.argv[1]).write(Path(sys.argv[2]), *shard(), NAMES)
+"""
+    name = next(name for name in FORMATS if shard_format(name).suffix == kind.suffix)
+    files = [tmp_path / "x", tmp_path / "y"]
+    for number, file in enumerate(files):
+        # glibc fills what malloc gives with a byte that follows from this variable.
+        environment = {**os.environ, "MALLOC_PERTURB_": str(85 * (number + 1)), "PYTHONPATH": ROOT}
+        subprocess.run([sys.executable, "-c", program, name, str(file)], check=True, env=environment)
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_class_names_are_optional(kind: ShardFormat, tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+import math
+import pickle
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from imgcls_ray.config import TrialSettings
+from imgcls_ray.search.listener import StudyListener, TrialOutcome
+from imgcls_ray.search.parameters import Fixed, Float
+from imgcls_ray.search.sampler import WORST, OptunaSampler, build_sampler
+from imgcls_ray.search.space import SearchSpace
+
+SPACE = SearchSpace(
+    parameters={
+        "dropout": Float(type="float", low=0, high=0.5, default=0.25),
+        "epochs": Fixed(value=3),
+    }
+)
+
+
+class Notes(StudyListener):
+    def __init__(self) -> None:
+        self.started: list[int] = []
+        self.epochs: list[tuple[int, int]] = []
+        self.ended: list[TrialOutcome] = []
+
+    def trial_started(self, number: int, params: TrialSettings) -> None:
+        self.started.append(number)
+
+    def epoch_ended(self, number: int, epoch: int, metrics: dict[str, float]) -> None:
+        self.epochs.append((number, epoch))
+
+    def trial_ended(self, outcome: TrialOutcome) -> None:
+        self.ended.append(outcome)
+
+
+def make(trials: int = 4, concurrency: int = 2, seconds: float = math.inf) -> tuple[OptunaSampler, Notes]:
+    notes = Notes()
+    study = optuna.create_study(sampler=build_sampler(0, concurrency), direction="maximize")
+    return OptunaSampler(study, SPACE, trials, concurrency, time.monotonic() + seconds, notes), notes
+
+
+def report(epoch: int, accuracy: float, loss: float = 1.0, **more: object) -> dict[str, object]:
+    return {"epoch": epoch, "val_accuracy": accuracy, "val_loss": loss, "loss": loss, "accuracy": accuracy, **more}
+
+
+def test_trial_0_is_the_defaults() -> None:
+    sampler, notes = make()
+    first = sampler.suggest("a")
+    assert isinstance(first, dict)
+    assert (first["number"], first["settings"]["dropout"]) == (0, 0.25)
+    second = sampler.suggest("b")
+    assert isinstance(second, dict)
+    assert second["settings"]["dropout"] != 0.25
+    assert notes.started == [0, 1]
+
+
+def test_no_more_trials_than_may_run_at_once_and_none_beyond_the_last() -> None:
+    sampler, _ = make(trials=3, concurrency=2)
+    assert isinstance(sampler.suggest("a"), dict)
+    assert isinstance(sampler.suggest("b"), dict)
+    assert sampler.suggest("c") is None
+    sampler.on_trial_complete("a", report(3, 0.5))
+    assert isinstance(sampler.suggest("c"), dict)
+    sampler.on_trial_complete("b", report(3, 0.5))
+    assert sampler.suggest("d") == Searcher.FINISHED
+
+
+def test_nothing_is_suggested_after_the_deadline() -> None:
+    sampler, _ = make(seconds=-1)
+    assert sampler.suggest("a") == Searcher.FINISHED
+
+
+def test_a_stopped_trial_is_told_as_pruned_with_its_intermediate_values() -> None:
+    sampler, notes = make()
+    sampler.suggest("a")
+    sampler.on_trial_result("a", report(1, 0.4))
+    sampler.on_trial_result("a", report(2, 0.3))
+    sampler.on_trial_complete("a", report(2, 0.3))
+    told = sampler._study.trials[0]
+    assert told.state == TrialState.PRUNED
+    assert told.intermediate_values == {1: 0.4, 2: 0.3}
+    outcome = notes.ended[0]
+    assert (outcome.state, outcome.value, outcome.epochs) == ("pruned", 0.4, 2)
+
+
+def test_a_finished_trial_counts_with_its_best_epoch() -> None:
+    sampler, notes = make()
+    sampler.suggest("a")
+    for epoch, accuracy, loss in ((1, 0.4, 1.0), (2, 0.8, 0.9), (3, 0.8, 0.7)):
+        sampler.on_trial_result("a", report(epoch, accuracy, loss))
+    sampler.on_trial_complete("a", report(3, 0.8, 0.7))
+    assert sampler._study.trials[0].state == TrialState.COMPLETE
+    assert sampler._study.trials[0].value == 0.8
+    assert notes.epochs == [(0, 1), (0, 2), (0, 3)]
+    assert notes.ended[0].metrics["val_loss"] == 0.7
+
+
+@pytest.mark.parametrize("how", ["error", "diverged", "silent"])
+def test_a_failed_trial_is_scored_worst(how: str) -> None:
+    sampler, notes = make()
+    sampler.suggest("a")
+    if how == "error":
+        sampler.on_trial_result("a", report(1, 0.9))
+        sampler.on_trial_complete("a", None, error=True)
+    elif how == "diverged":
+        sampler.on_trial_complete("a", report(1, 0.0, math.nan, reason="the loss is no longer a number"))
+    else:
+        sampler.on_trial_complete("a", None)
+    assert notes.ended[0].state == "failed"
+    assert sampler._study.trials[0].state == TrialState.COMPLETE
+    assert sampler._study.trials[0].value == WORST
+
+
+def test_the_sampler_takes_parameters_together_and_counts_running_trials() -> None:
+    sampler = build_sampler(0, 8)
+    assert isinstance(sampler, optuna.samplers.TPESampler)
+    assert sampler._multivariate
+    assert sampler._group
+    assert sampler._constant_liar
+    assert sampler._n_startup_trials == 16
+
+
+def test_tune_can_pickle_it_while_the_study_runs() -> None:
+    sampler, _ = make()
+    sampler.suggest("a")
+    pickle.loads(pickle.dumps(sampler))  # noqa: S301 - our own object

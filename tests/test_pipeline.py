@@ -1,0 +1,121 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgcls_ray import api
+from imgcls_ray.errors import DataError, SettingsError, StorageError, WeightsError
+from imgcls_ray.pipeline import RunListener
+from imgcls_ray.search.listener import StudyInfo, TrialOutcome
+from tests.conftest import write_tree
+
+
+class Notes(RunListener):
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.ended: list[TrialOutcome] = []
+
+    def step_started(self, name: str, what: str) -> None:
+        self.steps.append(name)
+
+    def study_started(self, study: StudyInfo) -> None:
+        self.steps.append(f"study of {study.trials}")
+
+    def trial_ended(self, outcome: TrialOutcome) -> None:
+        self.ended.append(outcome)
+
+
+def settings(data: Path, storage: Path, **search: Any) -> api.RunSettings:
+    chosen = {"backbones": ["cnn"], "image_size": 16, "trials": 3, "epochs": 3, "concurrency": 1, **search}
+    return api.load_settings(api.RunSettings, flags={"data": str(data), "storage": str(storage), "search": chosen})
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("storage")
+
+
+@pytest.fixture(scope="module")
+def finished(ray_local: None, pictures: Path, storage: Path) -> tuple[api.RunResult, Notes]:
+    notes = Notes()
+    return api.run(settings(pictures, storage), notes), notes
+
+
+def test_the_main_job_ends_in_a_registered_model(finished: tuple[api.RunResult, Notes], storage: Path) -> None:
+    result, notes = finished
+    document = result.to_json()
+    assert document["trials"] == 3
+    assert document["pruned"] + document["failed"] <= 2
+    assert document["images"] == {"found": 60, "used": 60, "rejected": 0, "duplicates": 0}
+    assert document["best"]["val_accuracy"] >= document["defaults"]["val_accuracy"]
+    assert document["best"]["params"]["backbone"] == "cnn"
+    assert 0 <= document["test"]["accuracy"] <= 1
+    assert set(document["seconds"]) == {"preprocess", "embed", "search", "evaluate", "total"}
+    assert document["model"]["alias"] == "champion"
+    assert document["workers"] == 1
+    assert Path(document["model"]["bundle"]).is_dir()
+    assert notes.steps == ["preprocess", "search", "study of 3", "evaluate"]
+    assert [outcome.number for outcome in notes.ended] == [0, 1, 2]
+
+
+def test_a_second_run_decodes_nothing_and_repeats_the_search(
+    finished: tuple[api.RunResult, Notes], pictures: Path, storage: Path
+) -> None:
+    again = api.run(settings(pictures, storage))
+    first = finished[0]
+    assert again.reused == {"preprocess": True, "embed": True}
+    assert again.study.best.params == first.study.best.params
+    assert [trial.value for trial in again.study.trials] == [trial.value for trial in first.study.trials]
+    assert again.model.alias == "candidate"
+    assert again.model.version == first.model.version + 1
+
+
+def test_evaluate_and_classify_agree(finished: tuple[api.RunResult, Notes], pictures: Path, storage: Path) -> None:
+    model = api.load_model(str(finished[0].model), str(storage))
+    evaluation = api.evaluate(model, str(pictures))
+    assert evaluation.metrics.images == 60
+    right, losses = 0, []
+    for folder in sorted(pictures.iterdir()):
+        for answer in api.classify(model, [str(path) for path in sorted(folder.iterdir())]):
+            scores = {p["label"]: p["probability"] for p in answer.predictions}
+            assert list(scores.values()) == sorted(scores.values(), reverse=True)
+            right += answer.predictions[0]["label"] == folder.name
+            losses.append(-np.log(scores[folder.name]))
+    assert evaluation.metrics.accuracy == pytest.approx(right / 60)
+    assert evaluation.metrics.loss == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_a_broken_picture_is_counted_not_fatal(ray_local: None, tmp_path: Path, storage: Path) -> None:
+    data = write_tree(tmp_path / "data", classes=2, each=12)
+    (data / "class0" / "broken.png").write_bytes((data / "class0" / "0.png").read_bytes()[:300])
+    (data / "class1" / "copy.png").write_bytes((data / "class1" / "3.png").read_bytes())
+    result = api.run(settings(data, tmp_path / "storage", trials=1, epochs=1))
+    counts = result.images
+    assert (counts.found, counts.used, counts.rejected, counts.duplicates) == (26, 24, 1, 1)
+    model = api.load_model(result.bundle)
+    assert api.evaluate(model, str(data)).rejected == {"class0/broken.png": "truncated or damaged"}
+
+
+def test_wrong_requests_are_told_before_anything_is_written(pictures: Path, tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    with pytest.raises(DataError, match="no folder"):
+        api.run(settings(tmp_path / "none", storage))
+    with pytest.raises(SettingsError, match=r"did you mean 'mobilenet_v2_0\.35'"):
+        api.run(settings(pictures, storage, backbones=["mobilenet_v2_0.36"]))
+    with pytest.raises(SettingsError, match="at least 32 pixels"):
+        api.run(settings(pictures, storage, backbones=["mobilenet_v2_0.35"]))
+    with pytest.raises(WeightsError):
+        wrong = settings(pictures, storage, backbones=["mobilenet_v2_0.35"], image_size=96)
+        api.run(wrong.model_copy(update={"weights": (str(tmp_path / "none.h5"),)}))
+    with pytest.raises(SettingsError, match="study's name"):
+        api.run(settings(pictures, storage).model_copy(update={"study": "../x"}))
+    assert not storage.exists() or not list(storage.iterdir())
+
+
+def test_a_study_that_is_there_is_not_overwritten(
+    finished: tuple[api.RunResult, Notes], pictures: Path, storage: Path
+) -> None:
+    same = settings(pictures, storage).model_copy(update={"study": finished[0].study.name})
+    with pytest.raises(StorageError, match="another name"):
+        api.run(same)

@@ -1,0 +1,62 @@
+"""A made-up study, told to a listener; an empty MLflow database, made once."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgcls_ray.config import TrackingSettings, TrialSettings
+from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, TrialOutcome
+from imgcls_ray.tracking.tracker import Tracker
+
+INFO = StudyInfo("pets-1", 3, {"search.trials": "3"}, {"name": "pets", "fingerprint": "ab" * 32, "found": "60"})
+
+
+def outcome(number: int, value: float | None, state: str = "complete", epochs: int = 2) -> TrialOutcome:
+    reason = None if state == "complete" else f"It was {state}."
+    return TrialOutcome(number, state, value, TrialSettings(), epochs, 1.5, {}, reason)  # type: ignore[arg-type]
+
+
+def tell_trial(listener: StudyListener, ended: TrialOutcome) -> None:
+    listener.trial_started(ended.number, ended.params)
+    for epoch in range(1, ended.epochs + 1):
+        listener.epoch_ended(ended.number, epoch, {"loss": 1 / epoch, "val_accuracy": (ended.value or 0) * epoch})
+    listener.trial_ended(ended)
+
+
+def tell_study(listener: StudyListener, trials: tuple[TrialOutcome, ...], info: StudyInfo = INFO) -> None:
+    listener.study_started(info)
+    for trial in trials:
+        tell_trial(listener, trial)
+    best = max(trials, key=lambda trial: trial.value or 0)
+    listener.study_ended(StudyOutcome(info.name, trials, best, trials[0], 9.0))
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A storage root with a new database. Making one takes seconds, copying it nothing. Read only."""
+    root = tmp_path_factory.mktemp("empty")
+    Tracker(root, TrackingSettings()).close()
+    return root
+
+
+@pytest.fixture
+def storage(empty: Path, tmp_path: Path) -> Path:
+    """A storage root of the test's own. Its database has no experiment yet, so that artifacts go below this root."""
+    import sqlite3
+
+    root = tmp_path / "runs"
+    root.mkdir()
+    shutil.copy(empty / "mlflow.db", root / "mlflow.db")
+    with sqlite3.connect(root / "mlflow.db") as database:
+        database.execute("DELETE FROM experiment_tags WHERE experiment_id = 1")
+        database.execute("DELETE FROM experiments WHERE name = 'imgcls'")
+    database.close()
+    return root
+
+
+@pytest.fixture
+def tracker(storage: Path) -> Iterator[Tracker]:
+    with Tracker(storage, TrackingSettings()) as opened:
+        yield opened

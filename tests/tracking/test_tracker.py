@@ -1,0 +1,128 @@
+"""A study in a real database: what was told is what MLflow shows."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgcls_ray.config import TrackingSettings
+from imgcls_ray.errors import StorageError
+from imgcls_ray.evaluation.metrics import score
+from imgcls_ray.tracking.tracker import Tracker
+
+from .conftest import INFO, outcome, tell_study, tell_trial
+
+TRIALS = (outcome(0, 0.6), outcome(1, 0.8), outcome(2, 0.7, "pruned", 1), outcome(3, None, "failed", 0))
+
+
+def children(tracker: Tracker) -> dict[str, Any]:
+    runs = tracker.client.search_runs(
+        [tracker.client.get_run(tracker.run_id).info.experiment_id],
+        f"tags.mlflow.parentRunId = '{tracker.run_id}'",
+        max_results=1000,
+    )
+    return {run.info.run_name: run for run in runs}
+
+
+def test_twenty_trials_of_ten_epochs_all_arrive(tracker: Tracker) -> None:
+    tell_study(tracker.listener(), tuple(outcome(number, 0.5, epochs=10) for number in range(20)))
+    runs = children(tracker)
+    assert sorted(runs) == [f"trial-{number:03d}" for number in range(20)]
+    for run in runs.values():
+        history = tracker.client.get_metric_history(run.info.run_id, "loss")
+        assert [(point.step, point.value) for point in history] == [(epoch, 1 / epoch) for epoch in range(1, 11)]
+
+
+def test_the_parent_holds_the_figures_of_the_study(tracker: Tracker) -> None:
+    tell_study(tracker.listener(), TRIALS)
+    run = tracker.client.get_run(tracker.run_id)
+    assert run.info.run_name == INFO.name
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["best_val_accuracy"] == 0.8
+    assert run.data.metrics["defaults_val_accuracy"] == 0.6
+    assert (run.data.metrics["trials"], run.data.metrics["pruned"], run.data.metrics["failed"]) == (4, 1, 1)
+    assert run.data.params == INFO.settings
+    assert run.data.tags["imgcls.data.found"] == "60"
+    assert "0.8000" in run.data.tags["mlflow.note.content"]
+    assert run.inputs.dataset_inputs[0].dataset.name == "pets"
+    so_far = tracker.client.get_metric_history(tracker.run_id, "best_val_accuracy_so_far")
+    assert [point.value for point in so_far] == [0.6, 0.8]
+
+
+def test_a_child_holds_the_settings_the_state_and_the_best_value(tracker: Tracker) -> None:
+    tell_study(tracker.listener(), TRIALS)
+    runs = children(tracker)
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "trial-000": "FINISHED",
+        "trial-001": "FINISHED",
+        "trial-002": "KILLED",
+        "trial-003": "FAILED",
+    }
+    best = runs["trial-001"]
+    assert best.data.metrics["best_val_accuracy"] == 0.8
+    assert best.data.params == {key: str(value) for key, value in TRIALS[1].params.model_dump().items()}
+    assert best.data.tags["imgcls.best"] == "true"
+    assert runs["trial-003"].data.tags["imgcls.reason"] == "It was failed."
+    assert "best_val_accuracy" not in runs["trial-003"].data.metrics
+
+
+def test_test_figures_and_files_go_to_the_parent(tracker: Tracker, tmp_path: Path) -> None:
+    tell_study(tracker.listener(), TRIALS)
+    (tmp_path / "settings.yaml").write_text("a: 1\n")
+    metrics = score(np.eye(2, dtype=np.float32), np.array([0, 1]), ("a", "b"))
+    tracker.log_study(metrics, [tmp_path / "settings.yaml"])
+    assert tracker.client.get_run(tracker.run_id).data.metrics["test_accuracy"] == 1
+    assert tracker.client.get_run(tracker.run_id).data.metrics["test_f1_macro"] == 1
+    names = {file.path for file in tracker.client.list_artifacts(tracker.run_id)}
+    assert names == {"settings.yaml", "test_metrics.json"}
+
+
+def test_a_study_taken_up_again_goes_on_in_its_runs(storage: Path) -> None:
+    with pytest.raises(RuntimeError, match="power"), Tracker(storage, TrackingSettings()) as cut:
+        listener = cut.listener()
+        listener.study_started(INFO)
+        tell_trial(listener, TRIALS[0])
+        listener.trial_started(1, TRIALS[1].params)
+        listener.epoch_ended(1, 1, {"loss": 1.0})
+        raise RuntimeError("power cut")
+    first = cut.client.search_runs(["1"])
+    assert {run.info.run_name: run.info.status for run in first} == {
+        "pets-1": "FAILED",
+        "trial-000": "FINISHED",
+        "trial-001": "KILLED",
+    }
+    with Tracker(storage, TrackingSettings()) as again:
+        tell_study(again.listener(), TRIALS)
+        assert again.run_id == next(run.info.run_id for run in first if run.info.run_name == "pets-1")
+        assert len(children(again)) == 4
+        assert children(again)["trial-001"].info.status == "FINISHED"
+
+
+def test_studies_of_one_name_in_two_storage_roots_stay_apart(storage: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{storage}/mlflow.db"
+    ids = set()
+    for root in ("a", "b"):
+        with Tracker(tmp_path / root, TrackingSettings(uri=uri)) as tracker:
+            tell_study(tracker.listener(), TRIALS[:1])
+            ids.add(tracker.run_id)
+    assert len(ids) == 2
+
+
+def test_odd_names_and_values_arrive(tracker: Tracker) -> None:
+    from dataclasses import replace
+
+    info = replace(INFO, name='it\'s "odd"', settings={f"key{n}": "x" * 9000 for n in range(250)})
+    if "'" in info.name and '"' in info.name:
+        info = replace(info, name="it's odd")
+    listener = tracker.listener()
+    listener.study_started(info)
+    listener.trial_started(0, TRIALS[0].params)
+    listener.epoch_ended(0, 1, {"loss": float("nan"), "val_loss": float("inf")})
+    tracker.flush()
+    assert len(tracker.client.get_run(tracker.run_id).data.params) == 250
+
+
+def test_without_a_study_there_is_no_run(tracker: Tracker) -> None:
+    with pytest.raises(StorageError, match="No study"):
+        _ = tracker.run_id
