@@ -63,7 +63,9 @@ def experiment_id(client: "MlflowClient", uri: str, storage: Path) -> str:
                 client.restore_experiment(known.experiment_id)
             return str(known.experiment_id)
         place = None if is_server(uri) else str(storage.absolute() / ARTIFACTS)
-        return str(client.create_experiment(EXPERIMENT, artifact_location=place))
+        # Without this tag the UI opens on its pages for language models.
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        return str(client.create_experiment(EXPERIMENT, artifact_location=place, tags=tags))
 
 
 def _open_once(uri: str) -> None:

@@ -97,7 +97,8 @@ def _path(ref: str) -> Path:
 
 
 def _model(client: "MlflowClient", name: str) -> Any:
-    return next((model for model in client.search_registered_models(f"name = '{name}'") if model.name == name), None)
+    known = client.search_registered_models(f"name = '{model_name(name)}'")  # a name can't hold quotes then
+    return next((model for model in known if model.name == name), None)
 
 
 def _version(client: "MlflowClient", name: str, alias: str | None, number: str | None, uri: str) -> Any:

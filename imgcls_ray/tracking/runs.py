@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STUDY, STORAGE, TRIAL, STATE, BEST = "imgcls.study", "imgcls.storage", "imgcls.trial", "imgcls.state", "imgcls.best"
+SO_FAR = "best_val_accuracy_so_far"
+# The UI draws a figure without steps as a bar, to be compared, and one with steps as a curve.
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 MAX_METRICS, MAX_PARAMS, MAX_TEXT = 1000, 100, 5000
 """MLflow's limits of one log_batch call and (rounded down) of one value's length."""
@@ -46,7 +48,7 @@ class StudyRuns:
                 tags = {STUDY: info.name, STORAGE: self._storage, "mlflow.source.name": "imgcls run"}
                 self.parent = self._create(info.name, tags, at)
             else:
-                self._best = known.data.metrics.get("best_val_accuracy", -math.inf)
+                self._best = known.data.metrics.get(SO_FAR, -math.inf)
                 self.parent = str(known.info.run_id)
         run = self._client.get_run(self.parent)
         self._client.update_run(self.parent, status="RUNNING")
@@ -89,11 +91,10 @@ class StudyRuns:
         if outcome.reason:
             tags |= {"imgcls.reason": outcome.reason, "mlflow.note.content": outcome.reason}
         self.log_epochs(outcome.number, rows)
-        self._log(run, metrics=final, tags=tags, step=outcome.epochs, at=at)
+        self._log(run, metrics=final, tags=tags, at=at)
         self._client.set_terminated(run, STATUS[outcome.state], end_time=at)
         if outcome.value is not None and outcome.value > self._best:
-            step = len(self._ended)
-            self._log(str(self.parent), metrics={"best_val_accuracy": outcome.value}, step=step, at=at)
+            self._log(str(self.parent), metrics={SO_FAR: outcome.value}, step=len(self._trials), at=at)
             self._best = outcome.value
         self._ended.add(outcome.number)
 
@@ -111,7 +112,7 @@ class StudyRuns:
         if outcome.defaults and outcome.defaults.value is not None:
             metrics["defaults_val_accuracy"] = outcome.defaults.value
         tags = {"imgcls.best_trial": str(outcome.best.number), "mlflow.note.content": _summary(outcome)}
-        self._log(str(self.parent), metrics=metrics, tags=tags, step=len(states), at=at)
+        self._log(str(self.parent), metrics=metrics, tags=tags, at=at)
         if outcome.best.number in self._trials:
             self._log(self._trials[outcome.best.number], tags={BEST: "true"})
         self._client.set_terminated(str(self.parent), "FINISHED", end_time=at)
@@ -163,7 +164,7 @@ class StudyRuns:
     def _log_data(self, run: str, info: StudyInfo) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        digest = info.data.get("fingerprint", "")[:36]
+        digest = info.data.get("fingerprint", "")[:12]  # as in the folder's name; MLflow takes 36
         if not digest:
             return
         data: Any = Dataset(

@@ -13,10 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from imgcls_ray.errors import ClusterError, SettingsError
-from imgcls_ray.tracking.client import connect
+from imgcls_ray.tracking.client import EXPERIMENT, connect
 from imgcls_ray.tracking.location import ARTIFACTS, is_server, resolve_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 LOOPBACK = ("127.0.0.1", "localhost")
 START_SECONDS = 60.0
@@ -48,18 +52,25 @@ def serve_ui(
             f"from another machine use `ssh -L {port}:127.0.0.1:{port}`."
         )
     _check_port(port)
-    connect(address, create=False)  # tells in a sentence what the server would tell in a traceback
+    client = connect(address, create=False)  # tells in a sentence what the server would tell in a traceback
+    page = runs_page(client)
     url = f"http://127.0.0.1:{port}"
     # A session of its own: Ctrl-C in a terminal would else reach each of MLflow's processes, some twice.
     server = subprocess.Popen(_command(port), env=_environment(address, storage), stdout=2, start_new_session=True)
     with _stopping(server) as stopped:
         _wait_ready(server, url, stopped)
         if ready is not None and not stopped.is_set():
-            ready(url)
+            ready(f"{url}/{page}")
         while server.poll() is None and not stopped.wait(0.2):
             continue
         if not stopped.is_set():
             raise ClusterError(f"MLflow's server ended with code {server.returncode}; its last lines say why.")
+
+
+def runs_page(client: "MlflowClient") -> str:
+    """The part of the address, after the host, that shows the studies; without it MLflow opens on language models."""
+    known = client.get_experiment_by_name(EXPERIMENT)
+    return f"#/experiments/{known.experiment_id}/runs?workflowType=machine_learning" if known else ""
 
 
 def _command(port: int) -> list[str]:
@@ -75,6 +86,9 @@ def _environment(address: str, storage: Path) -> dict[str, str]:
         "MLFLOW_ARTIFACTS_DESTINATION": str(storage.absolute() / ARTIFACTS),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # queues for language-model judges: nothing here needs them
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # A web page of someone else can't reach it under a name of its own (DNS rebinding).
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "localhost,localhost:*,127.0.0.1,127.0.0.1:*",
+        "PYTHONWARNINGS": "ignore",  # MLflow's own deprecations are not the user's to mend
     }
 
 
