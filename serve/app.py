@@ -49,7 +49,7 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
         title="imgcls",
         version=__version__,
         summary="Classifies pictures.",
-        description=f"At most {settings.max_body_bytes} bytes a request and {settings.max_pixels} pixels a picture.",
+        description=f"At most {settings.max_body_bytes:,} bytes a request, {settings.max_pixels:,} pixels a picture.",
         docs_url=None,
         redoc_url=None,
     )
@@ -67,8 +67,8 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
             _400="The form or the picture is broken.",
             _413="The body has too many bytes or the picture too many pixels.",
             _415="The request is not multipart/form-data.",
-            _422=f"The form has no file, or several, in the field `{FIELD}`.",
-            _503="Too many requests are in work; try again after `Retry-After` seconds.",
+            _422=f"The form has no file, or several, in the field {FIELD}.",
+            _503="Too many requests are in work; try again after the seconds in Retry-After.",
         ),
     )
     async def classify(request: Request) -> Classified:
@@ -79,7 +79,7 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
             raise answer
         return Classified(predictions=answer)
 
-    @app.get("/livez", operation_id="livez", summary="Is the process up?")
+    @app.get("/livez", operation_id="livez", summary="Is the process up?", response_description="It is.")
     async def livez() -> Live:
         return Live()
 
@@ -88,6 +88,7 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
         operation_id="readyz",
         summary="Is the model loaded and warmed up?",
         response_model=Ready,
+        response_description="It is, and this is the model.",
         responses=_refusals(_503="Not yet."),
     )
     async def readyz() -> Ready | JSONResponse:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,6 +40,7 @@ def ray_at(address: str, settings: ServeSettings) -> Iterator[None]:
         if address == LOCAL:
             ray.init(address=LOCAL, num_cpus=settings.cpus, include_dashboard=False, logging_level="ERROR")
         else:
+            _check_reachable(address)
             ray.init(address=address, logging_level="ERROR")
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         raise ClusterError(f"The Ray cluster at '{address}' can't be reached: {error}") from error
@@ -51,6 +53,20 @@ def ray_at(address: str, settings: ServeSettings) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for more than a minute, with lines of its own, before it gives up."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "/" in host or not port.isdecimal():
+        return  # `auto`, or a kind of address that Ray looks up itself
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"The Ray cluster at '{address}' can't be reached ({error}); "
+            f"give the address that `ray start --head` printed, or leave it out for a local Ray."
+        ) from error
 
 
 def _check(settings: ServeSettings) -> None:

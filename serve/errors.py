@@ -13,4 +13,4 @@ class RequestRefused(InputError):
 
 def too_large(max_bytes: int) -> RequestRefused:
     """The refusal of a body of more than `max_bytes` bytes."""
-    return RequestRefused(413, f"The request's body may have at most {max_bytes} bytes; send a smaller picture.")
+    return RequestRefused(413, f"The request's body may have at most {max_bytes:,} bytes; send a smaller picture.")

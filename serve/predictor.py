@@ -89,6 +89,6 @@ class Predictor:
             return None
         return RequestRefused(
             413,
-            f"A picture may have at most {self._max_pixels} pixels; "
-            f"received {header.width}x{header.height} = {header.width * header.height}; send a smaller one.",
+            f"A picture may have at most {self._max_pixels:,} pixels; "
+            f"received {header.width}x{header.height} = {header.width * header.height:,}; send a smaller one.",
         )

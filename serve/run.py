@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -109,7 +109,9 @@ def _service(settings: ServeSettings, address: str, host: str, port: int, reques
         yield
     finally:
         if address != LOCAL:
-            serve.shutdown()
+            # Ray tells on both streams that Serve's controller, which this ends, has ended.
+            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+                serve.shutdown()
         elif answering:
             # Requests in work get their answer; all else ends with our own Ray, without serve.shutdown(), which makes
             # Ray complain about the end of Serve's controller.

@@ -61,7 +61,7 @@ class ModelInfo(BaseModel):
     labels: int = Field(description="Number of classes.")
     height: int = Field(description="Pixels; every picture is resized to this height.")
     width: int = Field(description="Pixels; every picture is resized to this width.")
-    colorspace: str = Field(description="`color` or `grayscale`.")
+    colorspace: str = Field(description="color or grayscale.")
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -80,7 +80,7 @@ def test_an_unknown_path_is_404_and_names_the_others(client: TestClient) -> None
 def test_a_declared_length_above_the_bound_is_413(client: TestClient) -> None:
     response = client.post("/classify", files={"img": b"x" * 30_000})
     assert response.status_code == 413
-    assert "20000 bytes" in _error(response)
+    assert "20,000 bytes" in _error(response)
 
 
 def test_an_undeclared_length_is_counted_and_reading_stops(client: TestClient) -> None:
@@ -96,14 +96,14 @@ def test_an_undeclared_length_is_counted_and_reading_stops(client: TestClient) -
     headers = {"content-type": "multipart/form-data; boundary=x"}
     response = client.post("/classify", content=endless(), headers=headers)
     assert response.status_code == 413
-    assert "20000 bytes" in _error(response)
+    assert "20,000 bytes" in _error(response)
 
 
 def test_too_many_pixels_are_413(client: TestClient) -> None:
     response = client.post("/classify", files={"img": picture_bytes(size=(101, 100))})
     assert response.status_code == 413
     error = _error(response)
-    assert "10000 pixels" in error
+    assert "10,000 pixels" in error
     assert "101x100" in error
     assert client.post("/classify", files={"img": picture_bytes(size=(100, 100))}).status_code == 200
 
