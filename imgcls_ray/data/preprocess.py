@@ -2,11 +2,7 @@
 
 import hashlib
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +19,7 @@ from imgcls_ray.data.pixels import DECODER_VERSION
 from imgcls_ray.data.shards import shard_format
 from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.data.tasks import map_blocks
+from imgcls_ray.data.workplace import publish, workplace
 from imgcls_ray.data.writer import write_block
 from imgcls_ray.errors import DataError, StorageError
 
@@ -66,7 +63,7 @@ def preprocess(data: str, out: Path, settings: PreprocessSettings, progress: Pro
     if found:
         return found
     tell = _Progress(progress, len(source.items))
-    with _workplace(out, final.name) as folder:
+    with workplace(out, final.name) as folder:
         rows = _inspected(source, settings, tell)
         rows = plan.with_splits(plan.without_repeats(rows), source, settings)
         plan.check_counts(rows, labels, source.root)
@@ -74,7 +71,7 @@ def preprocess(data: str, out: Path, settings: PreprocessSettings, progress: Pro
         tell.decoded(len(rows) - sum(len(shard.rows) for shard in shards))
         rows, entries = _written(rows, shards, source, labels, settings, folder, tell)
         plan.check_counts(rows, labels, source.root)
-        with storing(folder):
+        with storing(out):
             index = Index(
                 labels=labels,
                 pixels=plan.pixel_ops(settings),
@@ -86,7 +83,7 @@ def preprocess(data: str, out: Path, settings: PreprocessSettings, progress: Pro
                 manifest_sha256=write_manifest(folder, rows),
             )
             write_index(folder, index)
-            _publish(folder, final)
+            publish(folder, final, _whole)
     return Preprocessed(final, index, count(rows), reused=False)
 
 
@@ -134,53 +131,6 @@ class _Progress:
             self._tell(self._halves // 2, self._total)
 
     inspected = decoded
-
-
-@contextmanager
-def _workplace(out: Path, name: str) -> Iterator[Path]:
-    """A new hidden folder in `out`, gone at the end unless it was renamed."""
-    folder = out / f".{name}.{uuid.uuid4().hex[:8]}.tmp"
-    with storing(out):
-        made = _first_missing(out)
-        folder.mkdir(parents=True)
-    try:
-        yield folder
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        while made and out.is_relative_to(made) and _is_empty(out):  # only folders that this run made
-            out.rmdir()
-            out = out.parent
-        raise
-
-
-def _first_missing(path: Path) -> Path | None:
-    missing = None
-    while not path.exists():
-        missing, path = path, path.parent
-    return missing
-
-
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
-
-
-def _publish(folder: Path, final: Path) -> None:
-    """Give the finished folder its name. A damaged set of that name makes way, a whole one stays."""
-    if final.exists():
-        if _whole(final):
-            shutil.rmtree(folder)
-            return
-        aside = folder.with_suffix(".old")
-        final.replace(aside)
-        folder.replace(final)
-        shutil.rmtree(aside)
-    else:
-        folder.replace(final)
-    handle = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)  # the rename itself
-    finally:
-        os.close(handle)
 
 
 def _inspected(source: Source, settings: PreprocessSettings, tell: _Progress) -> list[ManifestRow]:
@@ -233,7 +183,7 @@ def _written(
     for table in map_blocks(blocks, write_block, arguments):
         for done in table.to_pylist():
             if done["error"]:
-                raise storage_error(folder, OSError(done["errno"], done["error"]))
+                raise storage_error(folder.parent, OSError(done["errno"], done["error"]))
             shard = plans[done["stem"]]
             file = shard.stem + suffix
             place = 0

@@ -1,6 +1,5 @@
 """Where pictures come from: each kind of layout lists the same items. Nothing is opened here."""
 
-import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from imgcls_ray.data.labels import Labels
+from imgcls_ray.data.listing import files, folders, printable
 from imgcls_ray.errors import DataError, nearest
 
 Split = Literal["train", "val", "test"]
@@ -22,7 +22,6 @@ _SPLIT_FOLDERS: dict[str, Split] = {
     "valid": "val",
     "test": "test",
 }
-_NO_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}  # left by Windows and by macOS's zip
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,10 @@ class SourceKind(ABC):
         """Whether `root` is laid out this way."""
 
     @abstractmethod
+    def classes(self, root: Path) -> list[str]:
+        """The folders whose names are the classes, empty ones too."""
+
+    @abstractmethod
     def items(self, root: Path) -> Iterator[SourceItem]:
         """Every regular file below a class, in any order."""
 
@@ -70,12 +73,14 @@ class SplitFolders(SourceKind):
     """`Training/CLASS/*` with `Test/CLASS/*`, `Validation/CLASS/*` or both; other folders beside them are ignored."""
 
     def matches(self, root: Path) -> bool:
-        folders = self._folders(root)
-        train = folders.get("train", [])
-        return bool(train) and len(folders) > 1 and any(_folders(root / train[0]))
+        found = self._splits(root)
+        return len(found) > 1 and "train" in found and any(self.classes(root))
+
+    def classes(self, root: Path) -> list[str]:
+        return folders(root / self._splits(root)["train"][0])
 
     def items(self, root: Path) -> Iterator[SourceItem]:
-        for split, names in self._folders(root).items():
+        for split, names in self._splits(root).items():
             if len(names) > 1:
                 raise DataError(
                     f"Each split has one folder, but {root} holds {' and '.join(names)}; rename or merge one of them."
@@ -84,9 +89,9 @@ class SplitFolders(SourceKind):
                 yield SourceItem(f"{names[0]}/{item.path}", item.label, split, item.bytes, item.mtime_ns)
 
     @staticmethod
-    def _folders(root: Path) -> dict[Split, list[str]]:
+    def _splits(root: Path) -> dict[Split, list[str]]:
         found: dict[Split, list[str]] = {}
-        for name in _folders(root):
+        for name in folders(root):
             split = _SPLIT_FOLDERS.get(name.lower())
             if split:
                 found.setdefault(split, []).append(name)
@@ -97,12 +102,15 @@ class ClassFolders(SourceKind):
     """`CLASS/**`: one folder per class, files at any depth below it; files beside the class folders are ignored."""
 
     def matches(self, root: Path) -> bool:
-        return any(_folders(root))
+        return any(folders(root))
 
     def items(self, root: Path) -> Iterator[SourceItem]:
-        for label in _folders(root):
-            for path, status in _files(root / label, label, ()):
-                yield SourceItem(_printable(path), _printable(label), None, status.st_size, status.st_mtime_ns)
+        for label in folders(root):
+            for path, size, mtime_ns in files(root / label, label):
+                yield SourceItem(printable(path), printable(label), None, size, mtime_ns)
+
+    def classes(self, root: Path) -> list[str]:
+        return folders(root)
 
 
 _KINDS: tuple[SourceKind, ...] = (SplitFolders(), ClassFolders())
@@ -163,51 +171,15 @@ def _check_classes(folder: Path, kind: SourceKind, items: tuple[SourceItem, ...]
             f"Each class needs pictures in the training folder; '{first.label}' stands only in "
             f"{PurePosixPath(first.path).parts[0]} of {folder}: add some, or remove it there."
         )
-    if isinstance(kind, ClassFolders):
-        # An empty class folder lists no items, but was surely meant to hold some.
-        counts.update({_printable(name): 0 for name in _folders(folder)})
+    # An empty class folder lists no items, but was surely meant to hold some.
+    counts.update({printable(name): 0 for name in kind.classes(folder)})
     if len(counts) < 2:
         (name,) = counts
-        hint = f" (perhaps {folder / name} is the data folder)" if any(_folders(folder / name)) else ""
+        deeper = isinstance(kind, ClassFolders) and any(folders(folder / name))
+        hint = f" (perhaps {folder / name} is the data folder)" if deeper else ""
         raise DataError(f"At least 2 classes are needed, a folder for each; {folder} holds one, '{name}'{hint}.")
     name, count = min(counts.items(), key=lambda pair: pair[1])
     if count < 2:
         raise DataError(
             f"Each class needs at least 2 pictures; '{name}' in {folder} has {count}: add some or remove the folder."
         )
-
-
-def _listed(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            found = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _NO_PICTURES]
-    except OSError as error:
-        raise DataError(
-            f"The data folder must be readable; {folder} can't be listed ({error.strerror}): check its permissions."
-        ) from error
-    return sorted(found, key=lambda entry: entry.name)
-
-
-def _folders(folder: Path) -> list[str]:
-    return [entry.name for entry in _listed(folder) if entry.is_dir()]
-
-
-def _files(folder: Path, relative: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, os.stat_result]]:
-    """Every regular file below `folder`. Links to folders are followed, except to a folder the walk is inside of."""
-    status = folder.stat()
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    for entry in _listed(folder):
-        path = f"{relative}/{entry.name}"
-        if entry.is_dir():
-            yield from _files(folder / entry.name, path, (*above, here))
-        elif entry.is_file():
-            yield path, entry.stat()
-        elif entry.is_symlink():  # to nowhere: counted, and refused when it is opened
-            yield path, entry.stat(follow_symlinks=False)
-
-
-def _printable(path: str) -> str:
-    """The path as valid Unicode; a name in another encoding can't be opened later, and is then counted as rejected."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

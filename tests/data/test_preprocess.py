@@ -224,7 +224,7 @@ def test_a_killed_run_leaves_no_folder_that_looks_whole(
         raise Killed
 
     monkeypatch.setattr("imgcls_ray.data.preprocess.write_manifest", die)
-    monkeypatch.setattr("imgcls_ray.data.preprocess.shutil.rmtree", lambda *a, **k: None)  # as if there were no time
+    monkeypatch.setattr("imgcls_ray.data.workplace.shutil.rmtree", lambda *a, **k: None)  # as if there were no time
     with pytest.raises(Killed):
         preprocess(str(pictures), tmp_path, SETTINGS)
     monkeypatch.undo()

@@ -1,7 +1,8 @@
-"""HDF5 shards: datasets `images`, `labels`, `keys`, and the class names as an attribute."""
+"""HDF5 shards: datasets `images`, `labels`, `keys`, `class_names`."""
 
 import io
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Hdf5:
-    """`images` uint8 (n, H, W, C) in chunks of whole pictures, `labels` int64 (n,), `keys` UTF-8 of fixed length."""
+    """`images` uint8 (n, H, W, C) in chunks of whole pictures, `labels` int64 (n,), `keys`, `class_names` UTF-8."""
 
     suffix = ".h5"
 
@@ -21,18 +22,16 @@ class Hdf5:
         self, path: Path, images: Images, labels: Numbers, keys: tuple[str, ...], names: tuple[str, ...] = ()
     ) -> None:
         """See ShardFormat. The file is made in memory: HDF5 can't close a file whose disk is full."""
-        encoded = [key.encode() for key in keys]
-        text = h5py.string_dtype("utf-8", max(map(len, encoded)))  # of fixed length: the same bytes each time
         chunks = min(len(images), -(-images.nbytes // _CHUNK_BYTES))
         memory = io.BytesIO()
-        with h5py.File(memory, "w", libver=("v110", "v110")) as file:
+        with h5py.File(memory, "w", libver=("earliest", "v110")) as file:  # newer ones put the time into the root group
             file.attrs["format_version"] = VERSION
-            file.attrs.create("class_names", list(names), dtype=h5py.string_dtype("utf-8"))
             file.create_dataset(
                 "images", data=images, chunks=(-(-len(images) // chunks), *images.shape[1:]), track_times=False
             )
             file.create_dataset("labels", data=labels.astype(np.int64), track_times=False)
-            file.create_dataset("keys", data=np.array(encoded, dtype=text), dtype=text, track_times=False)
+            file.create_dataset("keys", data=_texts(keys), track_times=False)
+            file.create_dataset("class_names", data=_texts(names), track_times=False)
         write_atomic(path, memory.getbuffer())
 
     def read(self, path: Path) -> Shard:
@@ -50,3 +49,9 @@ class Hdf5:
         if not len(images) == len(labels) == len(keys):
             raise damaged(path, "its datasets differ in length")
         return Shard(images, labels, keys)
+
+
+def _texts(texts: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    """UTF-8 of fixed length: HDF5 keeps strings of any length in a heap, whose unused bytes differ from run to run."""
+    encoded = [text.encode() for text in texts]
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(map(len, encoded), default=1)))

@@ -1,0 +1,59 @@
+"""Folders and files below a path, with the leftovers of operating systems taken out."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from imgcls_ray.errors import DataError
+
+_NO_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}  # left by Windows and by macOS's zip
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            found = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _NO_PICTURES]
+    except OSError as error:
+        raise DataError(
+            f"The data folder must be readable; {folder} can't be listed ({error.strerror}): check its permissions."
+        ) from error
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def folders(folder: Path) -> list[str]:
+    """The names of the folders in `folder`, sorted; links to folders count.
+
+    Raises:
+        DataError: `folder` can't be listed.
+    """
+    return [entry.name for entry in _listed(folder) if entry.is_dir()]
+
+
+def files(folder: Path, relative: str, above: tuple[tuple[int, int], ...] = ()) -> Iterator[tuple[str, int, int]]:
+    """Every regular file below `folder`: (`relative` + its path below, bytes, time of change in ns).
+
+    Links to folders are followed, except to a folder that the walk is inside of (`above`: device and inode of each).
+    A file that can't be looked at, such as a link to nowhere, comes with zeros: it is refused when it is opened.
+
+    Raises:
+        DataError: a folder can't be listed.
+    """
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    for entry in _listed(folder):
+        path = f"{relative}/{entry.name}"
+        if entry.is_dir():
+            yield from files(folder / entry.name, path, (*above, here))
+        elif entry.is_file() or entry.is_symlink():
+            try:
+                found = entry.stat()
+                yield path, found.st_size, found.st_mtime_ns
+            except OSError:
+                yield path, 0, 0
+
+
+def printable(path: str) -> str:
+    """The path as valid Unicode; a name in another encoding can't be opened later, and is then counted as rejected."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
