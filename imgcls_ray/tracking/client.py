@@ -82,7 +82,10 @@ def _open_once(uri: str) -> None:
 
 def prepare_environment(uri: str) -> dict[str, str]:
     """Settings MLflow takes from the environment only, put there unless the user did: what was set is returned."""
-    wanted = {"MLFLOW_DISABLE_TELEMETRY": "true"}  # MLflow reports its use to its makers otherwise
+    wanted = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",  # MLflow reports its use to its makers otherwise
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines per run, on the standard output of --json
+    }
     if is_server(uri):
         # By default one call to a dead server tries 7 times over minutes; who needs patience here has their own.
         wanted |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
@@ -116,8 +119,10 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the lines of MLflow and of its migrations off the user's terminal: what goes wrong is raised as well."""
-    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
+    """Keep the lines of MLflow and its libraries off the user's terminal: what goes wrong is raised as well."""
+    import mlflow  # noqa: F401 - sets its loggers' levels while it is imported
+
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic", "urllib3.connectionpool")]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from imgcls_ray.bundle.bundle import is_bundle
 from imgcls_ray.errors import ModelError, StorageError, nearest
-from imgcls_ray.tracking.client import connect, told
+from imgcls_ray.tracking.client import connect, quiet, told
 from imgcls_ray.tracking.location import ARTIFACTS, hide, resolve_uri
 from imgcls_ray.tracking.tracker import Tracker
 
@@ -53,9 +53,12 @@ def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy:
     if not is_bundle(bundle_path):
         raise ModelError(f"Only a bundle can be registered; {bundle_path} is none.")
     client, name = tracker.client, model_name(name)
-    with told(tracker.uri):
-        client.log_artifacts(run, str(bundle_path), FOLDER)
-        source = f"{client.get_run(run).info.artifact_uri}/{FOLDER}"
+    with told(tracker.uri), quiet():
+        taken = {file.path for file in client.list_artifacts(run)}
+        # A second bundle of the same run must not overwrite the files of the first one's version.
+        folder = next(name for name in (FOLDER, *(f"{FOLDER}-{n}" for n in range(2, 10_000))) if name not in taken)
+        client.log_artifacts(run, str(bundle_path), folder)
+        source = f"{client.get_run(run).info.artifact_uri}/{folder}"
         known = _model(client, name)
         if known is None:
             client.create_registered_model(name, description="An image classifier made by imgcls.")
@@ -83,7 +86,7 @@ def resolve(ref: str, storage: Path, uri: str | None = None) -> Path:
     name, alias, number = match.groups()
     address = resolve_uri(storage, uri)
     client = connect(address, create=False)
-    with told(address):
+    with told(address), quiet():
         version = _version(client, name, alias, number, address)
         return _fetch(client, version, storage)
 
@@ -142,7 +145,7 @@ def _download(client: "MlflowClient", version: Any, target: Path) -> Path:
     draft = target.with_name(f".{uuid.uuid4().hex}")
     try:
         draft.mkdir(parents=True)
-        found = Path(client.download_artifacts(version.run_id, FOLDER, str(draft)))
+        found = Path(client.download_artifacts(version.run_id, version.source.rpartition("/")[2], str(draft)))
         if not is_bundle(found):
             raise ModelError(f"Version {version.version} of {version.name!r} was downloaded, but it is no bundle.")
         if not is_bundle(target):

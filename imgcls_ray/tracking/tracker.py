@@ -9,7 +9,7 @@ from imgcls_ray.config import TrackingSettings
 from imgcls_ray.errors import ClusterError, StorageError
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.search.listener import StudyListener
-from imgcls_ray.tracking.client import connect, experiment_id, told
+from imgcls_ray.tracking.client import connect, experiment_id, quiet, told
 from imgcls_ray.tracking.location import hide, resolve_uri, sqlite_file
 from imgcls_ray.tracking.recorder import Recorder
 from imgcls_ray.tracking.runs import StudyRuns
@@ -74,7 +74,7 @@ class Tracker:
             ClusterError, StorageError: MLflow can't take them.
         """
         run = self.run_id
-        with told(self.uri):
+        with told(self.uri), quiet():
             if test is not None:
                 for name in ("accuracy", "loss", "f1_macro"):
                     self.client.log_metric(run, f"test_{name}", getattr(test, name))

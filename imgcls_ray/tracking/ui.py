@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LOOPBACK = ("127.0.0.1", "localhost")
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 def serve_ui(

@@ -36,9 +36,10 @@ def test_the_first_version_is_champion_and_the_next_candidate(tracker: Tracker, 
     second = register(tracker, bundle, "pets", run)
     assert (first.name, first.version, first.alias, str(first)) == ("pets", 1, "champion", "models:/pets@champion")
     assert (second.version, second.alias) == (2, "candidate")
+    assert resolve("models:/pets/1", tracker.storage) != resolve("models:/pets/2", tracker.storage)
     version = tracker.client.get_model_version("pets", "1")
     assert (version.run_id, version.tags["accuracy"]) == (run, "0.9123")
-    assert tracker.client.get_model_version_by_alias("pets", "champion").version == "1"
+    assert str(tracker.client.get_model_version_by_alias("pets", "champion").version) == "1"
 
 
 @pytest.mark.parametrize("ref", ["models:/pets@champion", "models:/pets/1"])

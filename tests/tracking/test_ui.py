@@ -93,7 +93,7 @@ def test_without_runs_it_names_the_command_that_makes_some(tmp_path: Path) -> No
 
 
 def test_other_interfaces_are_refused(storage: Path) -> None:
-    with pytest.raises(SettingsError, match="127.0.0.1 only"):
+    with pytest.raises(SettingsError, match=r"127\.0\.0\.1 only"):
         serve_ui(storage, host="0.0.0.0", port=free_port())  # noqa: S104 - it is refused
 
 
