@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -20,12 +21,14 @@ from imgcls_ray.data.sources import Split
 from imgcls_ray.data.tasks import _quiet
 from imgcls_ray.embeddings.pool import plan_pool
 from imgcls_ray.embeddings.worker import ShardEmbedder
-from imgcls_ray.errors import StorageError
+from imgcls_ray.errors import ClusterError, StorageError
 from imgcls_ray.models import Weights
 from imgcls_ray.models import backbone as find_backbone
 
 FORMAT_VERSION = 1
 """Raised whenever the same pictures would give other features or another file; part of each key."""
+
+_ATTEMPTS = 3
 
 Progress = Callable[[int, int], None]
 
@@ -76,21 +79,48 @@ def embed(
         WeightsError: the weights do not fit the backbone.
         DataError: a shard is damaged.
         StorageError: `out` can't be written or is full.
+        ClusterError: the workers died three times.
     """
     index = preprocessed.index
     entry = find_backbone(backbone)
     entry.check_size(Size(index.pixels.height, index.pixels.width))
     folder = Path(out) / f"{entry.name}-{_key(entry.name, weights, index)[:12]}"
-    missing = {shard.sha256: shard for shard in index.shards if not (folder / _file_of(shard)).is_file()}
+    missing = _missing(index, folder)
     if missing:
         with storing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        total, done = sum(shard.rows for shard in missing.values()), 0
-        for rows in _computed(preprocessed, entry.name, weights, folder, list(missing.values())):
-            done += rows
-            if progress:
-                progress(done, total)
+        _compute_all(preprocessed, entry.name, weights, folder, progress)
     return Embeddings(folder, index, entry.features, len(missing))
+
+
+def _missing(index: Index, folder: Path) -> list[ShardEntry]:
+    """The shards without a file in `folder`; of equal shards one."""
+    shards = {shard.sha256: shard for shard in index.shards}
+    return [shard for shard in shards.values() if not (folder / _file_of(shard)).is_file()]
+
+
+def _compute_all(
+    preprocessed: Preprocessed, name: str, weights: Weights, folder: Path, progress: Progress | None
+) -> None:
+    from ray.exceptions import RayError
+
+    total = sum(shard.rows for shard in _missing(preprocessed.index, folder))
+    for attempt in range(1, _ATTEMPTS + 1):
+        missing = _missing(preprocessed.index, folder)
+        done = total - sum(shard.rows for shard in missing)
+        try:
+            for rows in _computed(preprocessed, name, weights, folder, missing):
+                done += rows
+                if progress:
+                    progress(done, total)
+            return
+        except RayError as error:
+            # A node that went away is worth another try with what is left of the cluster; too little memory is not.
+            if attempt == _ATTEMPTS:
+                raise ClusterError(
+                    f"The workers that compute embeddings died {_ATTEMPTS} times ({type(error).__name__}); most often "
+                    "they lack memory: give the cluster more of it, or fewer CPUs, so that fewer of them run at once."
+                ) from error
 
 
 def _computed(
@@ -110,15 +140,19 @@ def _computed(
         dataset = ray.data.from_arrow(blocks)
         dataset.context.enable_progress_bars = False
         dataset.context.print_on_execution_start = False
-        mapped = dataset.map_batches(
-            ShardEmbedder,
-            fn_constructor_args=(str(preprocessed.path), index.format, name, weights, index.pixels, pool.cpus),
-            compute=ray.data.ActorPoolStrategy(size=pool.actors, max_tasks_in_flight_per_actor=2),
-            batch_size=None,
-            batch_format="pyarrow",
-            num_cpus=pool.cpus,
-            num_gpus=pool.gpus or None,
-        )
+        with warnings.catch_warnings():
+            # By default Ray Data restarts a worker that dies for ever; its way to say otherwise has no named parameter.
+            warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+            mapped = dataset.map_batches(
+                ShardEmbedder,
+                fn_constructor_args=(str(preprocessed.path), index.format, name, weights, index.pixels, pool.cpus),
+                compute=ray.data.ActorPoolStrategy(size=pool.actors, max_tasks_in_flight_per_actor=2),
+                batch_size=None,
+                batch_format="pyarrow",
+                num_cpus=pool.cpus,
+                num_gpus=pool.gpus or None,
+                max_restarts=0,
+            )
         for table in mapped.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             for row in table.to_pylist():
                 if row["error"]:

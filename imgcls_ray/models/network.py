@@ -15,7 +15,7 @@ from imgcls_ray.models.weights import NO_WEIGHTS
 __all__ = ["assemble", "build_cnn", "build_features", "build_head", "build_scratch"]
 
 NORM_MOMENTUM = 0.9
-"""Of the moving statistics. Keras' 0.99 takes hundreds of steps to settle, more than an early rung of small data has."""
+"""Of the moving statistics. Keras' 0.99 needs hundreds of steps: more than an early rung has on small data."""
 
 
 def build_head(settings: TrialSettings, features: int, classes: int) -> keras.Model:

@@ -1,17 +1,20 @@
 """Embeddings: right, computed once, kept by content."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from imgcls_ray.config import PreprocessSettings, Size
 from imgcls_ray.data.preprocess import Preprocessed, preprocess
 from imgcls_ray.data.shards import read_shard
-from imgcls_ray.embeddings import Embeddings, embed
+from imgcls_ray.embeddings import Embeddings, embed, store
+from imgcls_ray.embeddings.pool import Pool
 from imgcls_ray.embeddings.store import _key
-from imgcls_ray.errors import SettingsError, StorageError, WeightsError
+from imgcls_ray.errors import ClusterError, SettingsError, StorageError, WeightsError
 from imgcls_ray.models import NO_WEIGHTS, resolve_weights
 
 NAME = "mobilenet_0.25"
@@ -116,6 +119,38 @@ def test_pictures_too_small_for_the_backbone_are_refused_as_settings(prepared: P
         embed(prepared, "xception", NO_WEIGHTS, tmp_path)
     with pytest.raises(SettingsError, match="did you mean 'xception'"):
         embed(prepared, "xeption", NO_WEIGHTS, tmp_path)
+
+
+@pytest.mark.parametrize("deaths", [1, 3])
+def test_workers_that_die_are_replaced_but_not_for_ever(
+    prepared: Preprocessed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaths: int
+) -> None:
+    graves = tmp_path / "graves"
+    graves.mkdir()
+
+    class Mortal:  # in here, so that Ray sends the class itself to its workers
+        def __init__(self, *_: object) -> None:
+            self.die = len(list(graves.iterdir())) < deaths
+
+        def __call__(self, table: pa.Table) -> pa.Table:
+            if self.die:
+                (graves / str(os.getpid())).touch()
+                os._exit(1)
+            for task in table.to_pylist():
+                Path(task["target"]).write_bytes(b"features")
+            return pa.table({"rows": [sum(table.column("rows").to_pylist())], "error": [""], "message": [""]})
+
+    monkeypatch.setattr(store, "ShardEmbedder", Mortal)
+    monkeypatch.setattr(store, "plan_pool", lambda *_: Pool(actors=1, cpus=1, gpus=0))
+    told: list[tuple[int, int]] = []
+    arguments = (prepared, NAME, NO_WEIGHTS, tmp_path / "out", lambda done, total: told.append((done, total)))
+    if deaths == 3:
+        with pytest.raises(ClusterError, match="died 3 times"):
+            embed(*arguments)
+    else:
+        assert embed(*arguments).computed == len(prepared.index.shards)
+        assert told[-1] == (60, 60)
+    assert len(list(graves.iterdir())) == deaths
 
 
 def test_a_damaged_file_is_told_by_its_name(
