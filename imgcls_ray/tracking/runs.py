@@ -17,7 +17,8 @@ T = TypeVar("T")
 STUDY, STORAGE, TRIAL, STATE, BEST = "imgcls.study", "imgcls.storage", "imgcls.trial", "imgcls.state", "imgcls.best"
 SO_FAR = "best_val_accuracy_so_far"
 # The UI draws a figure without steps as a bar, to be compared, and one with steps as a curve.
-STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+# KILLED has the red cross of FAILED there, so a trial that was stopped early is FINISHED and its tag says the rest.
+STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 MAX_METRICS, MAX_PARAMS, MAX_TEXT = 1000, 100, 5000
 """MLflow's limits of one log_batch call and (rounded down) of one value's length."""
 

@@ -57,9 +57,10 @@ def test_a_child_holds_the_settings_the_state_and_the_best_value(tracker: Tracke
     assert {name: run.info.status for name, run in runs.items()} == {
         "trial-000": "FINISHED",
         "trial-001": "FINISHED",
-        "trial-002": "KILLED",
+        "trial-002": "FINISHED",
         "trial-003": "FAILED",
     }
+    assert runs["trial-002"].data.tags["imgcls.state"] == "pruned"
     best = runs["trial-001"]
     assert best.data.metrics["best_val_accuracy"] == 0.8
     assert best.data.params == {key: str(value) for key, value in TRIALS[1].params.model_dump().items()}
