@@ -42,7 +42,7 @@ class RingAllReduce(AllReduce):
         """
         import tensorflow as tf
 
-        gpus = bool(tf.config.list_logical_devices("GPU")) if tf.config.list_physical_devices("GPU") else False
+        gpus = tf.config.get_visible_devices("GPU")
         kind = tf.distribute.experimental.CommunicationImplementation
         options = tf.distribute.experimental.CommunicationOptions(implementation=kind.NCCL if gpus else kind.RING)
         self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)

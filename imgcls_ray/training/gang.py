@@ -71,7 +71,7 @@ class Gang(Runner):
         """
         if self._mailbox is None:
             self._start()
-        self._ask(Command("start_trial", job))
+        self._ask(Command("start_trial", [ray.put(job)]))
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch on all workers.
@@ -136,13 +136,15 @@ class Gang(Runner):
             raise RuntimeError("start_trial comes first")
         question = self._mailbox.ask.remote(command)
         done, _ = ray.wait([question, self._run], timeout=timeout)
+        patience = FAREWELL_SECONDS if done else 0
         try:
             answers = ray.get(question) if question in done else [self._end() if done else TOO_LATE]
         except ray.exceptions.RayError as error:
-            answers = [Answer(RUN, error=f"the gang's mailbox is gone ({type(error).__name__})")]
+            answers = [Answer(RUN, error=f"the gang's mailbox is gone ({_line(error)})")]
+            patience = 0
         if answers[0].error is None:
             return answers
-        end = self._give_up(FAREWELL_SECONDS if done else 0)
+        end = self._give_up(patience)
         if NO_START in (answers[0].rank, end.rank):
             raise ClusterError(
                 f"A trial needs {_need(self.workers, self._resources)}, free within {self._timeout:g} s; they were "
@@ -158,7 +160,7 @@ class Gang(Runner):
         try:
             end: Answer = ray.get(self._mailbox.ended.remote(), timeout=5)
         except ray.exceptions.RayError as error:
-            end = Answer(RUN, error=f"the gang's host is gone ({type(error).__name__})")
+            end = Answer(RUN, error=f"the gang's host is gone ({_line(error)})")
         return end
 
     def _give_up(self, patience: float = FAREWELL_SECONDS) -> Answer:
@@ -207,8 +209,14 @@ def _need(workers: int, resources: dict[str, float]) -> str:
     return ", ".join(f"{workers} x {amount:g} = {workers * amount:g} {name}" for name, amount in resources.items())
 
 
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
 def _why(answer: Answer, end: Answer) -> str:
     """The cause: a worker that died, rather than what the others say of it."""
-    worker = answer.rank >= 0 and "died" not in str(end.error)
-    text = f"worker {answer.rank}: {answer.error}" if worker else str(end.error)
-    return text.rstrip(".")
+    if "died" in str(end.error):
+        return str(end.error)
+    where = f"worker {answer.rank}: " if answer.rank >= 0 else ""
+    return f"{where}{answer.error}".rstrip(".")

@@ -61,7 +61,7 @@ class Host:
 
         trainer = _trainer_class()(
             work,
-            train_loop_config={"mailbox": self._mailbox, "cpus": resources["CPU"]},
+            train_loop_config={"mailbox": self._mailbox, "cpus": resources["CPU"], "gpus": resources.get("GPU", 0)},
             backend_config=ClusterBackendConfig(),
             scaling_config=ScalingConfig(
                 num_workers=workers, use_gpu="GPU" in resources, resources_per_worker=resources

@@ -17,6 +17,7 @@ class Command:
 
     verb: Verb
     argument: Any = None
+    """In a list, by reference: what is large, or needs imports that a mailbox has no use for, does not pass through."""
 
 
 @dataclass(frozen=True)

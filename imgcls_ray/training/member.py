@@ -20,7 +20,7 @@ ORDERLY_SECONDS = 2.0
 
 
 def work(config: dict[str, Any]) -> None:
-    """Ray Train's training function. `config`: `mailbox` (actor handle) and `cpus` (threads for TensorFlow)."""
+    """Ray Train's training function. `config`: `mailbox` (actor handle), `cpus` (threads for TensorFlow), `gpus`."""
     import ray.train
 
     mailbox, rank = config["mailbox"], ray.train.get_context().get_world_rank()
@@ -30,7 +30,7 @@ def work(config: dict[str, Any]) -> None:
     while command.verb != "stop":
         try:
             if member is None:
-                member = Member(config["cpus"])
+                member = Member(config["cpus"], config["gpus"])
                 answer = Answer(rank, {"rank": member.rank, "pid": os.getpid()})
             else:
                 answer = Answer(rank, member.obey(command))
@@ -61,13 +61,17 @@ def _first_line(error: Exception) -> str:
 class Member:
     """This process's part of the gang. TensorFlow is loaded and the workers are joined here."""
 
-    def __init__(self, cpus: float) -> None:
+    def __init__(self, cpus: float, gpus: float) -> None:
         with _native_messages_hidden():
-            from imgcls_ray.training.device import claim
-
-            claim(cpus)
             import tensorflow as tf
 
+            from imgcls_ray.training.device import claim
+
+            if not gpus:
+                # Ray may leave the node's GPUs in sight of workers that hold none.
+                tf.config.set_visible_devices([], "GPU")
+            claim(cpus)
+            import imgcls_ray.training.loop  # noqa: F401 - loads Keras, while messages are hidden
             from imgcls_ray.training.allreduce import RingAllReduce
             from imgcls_ray.training.runner import Solo
 
@@ -80,7 +84,7 @@ class Member:
         """Do what is asked, and return what the owner is to know: metrics, or a file's bytes by reference."""
         match command.verb:
             case "start_trial":
-                self._runner.start_trial(command.argument)
+                self._runner.start_trial(ray.get(command.argument[0]))
             case "train_epoch":
                 metrics = self._runner.train_epoch()
                 return {name: float(value) for name, value in metrics.items()} | {"weights_checksum": self._checksum()}
