@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imgcls_ray.data.preprocess import Counts
+from imgcls_ray.data.manifest import Counts
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.search.listener import StudyOutcome
 from imgcls_ray.tracking.registry import Registered

@@ -10,6 +10,7 @@ from imgcls_ray.bundle.card import Card
 from imgcls_ray.config import Size
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import read_shard
+from imgcls_ray.data.sources import Split
 from imgcls_ray.evaluation.metrics import Metrics, score
 from imgcls_ray.inference.engine import Engine, load_engine
 from imgcls_ray.models.network import assemble, build_features
@@ -57,7 +58,7 @@ def build_winner(
     return bundle, metrics
 
 
-def measure(engine: Engine, found: Preprocessed, split: str) -> Metrics:
+def measure(engine: Engine, found: Preprocessed, split: Split) -> Metrics:
     """Score a model on one split of a preprocessed set, shard by shard."""
     probabilities, labels = [], []
     for entry in found.index.of(split):

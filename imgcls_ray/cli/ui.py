@@ -17,4 +17,7 @@ def ui(
     """Start MLflow's UI on the storage, until Ctrl-C."""
     from imgcls_ray.tracking.ui import serve_ui
 
-    serve_ui(Path(storage), tracking_uri, host, port)
+    typer.echo("Starting MLflow's UI ...", err=True)
+    serve_ui(
+        Path(storage), tracking_uri, host, port, ready=lambda url: typer.echo(f"MLflow's UI: {url} (Ctrl-C stops it)")
+    )

@@ -18,7 +18,7 @@ def map_blocks(
     """
     import ray.data
 
-    with _quiet():
+    with quiet():
         dataset = ray.data.from_arrow(list(blocks))
         context = dataset.context
         context.enable_progress_bars = False
@@ -35,7 +35,7 @@ def map_blocks(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Ray Data's remarks to its log file; errors still reach the console."""
     handlers = [h for h in logging.getLogger("ray.data").handlers if isinstance(h, logging.StreamHandler)]
     levels = [handler.level for handler in handlers]

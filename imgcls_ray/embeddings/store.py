@@ -18,7 +18,7 @@ from imgcls_ray.data.files import storing
 from imgcls_ray.data.index import Index, ShardEntry
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.sources import Split
-from imgcls_ray.data.tasks import _quiet
+from imgcls_ray.data.tasks import quiet
 from imgcls_ray.embeddings.pool import plan_pool
 from imgcls_ray.embeddings.worker import ShardEmbedder
 from imgcls_ray.errors import ClusterError, StorageError
@@ -136,7 +136,7 @@ def _computed(
         for shard in shards
     ]
     index = preprocessed.index
-    with _quiet():
+    with quiet():
         dataset = ray.data.from_arrow(blocks)
         dataset.context.enable_progress_bars = False
         dataset.context.print_on_execution_start = False

@@ -56,7 +56,8 @@ class Choice(Parameter):
 
     def suggest(self, trial: optuna.Trial, name: str) -> Value:
         """Ask the sampler."""
-        return trial.suggest_categorical(name, self.values)  # type: ignore[no-any-return]
+        value: Value = trial.suggest_categorical(name, self.values)  # type: ignore[assignment]
+        return value
 
 
 class _Range(Parameter):

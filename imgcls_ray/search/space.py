@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from imgcls_ray.config import SearchSettings, Settings, TrialSettings
 from imgcls_ray.config.loading import explain
 from imgcls_ray.errors import SettingsError, nearest
-from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed
+from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed, Value
 
 
 class SearchSpace(Settings):
@@ -50,7 +50,7 @@ class SearchSpace(Settings):
         """This space with what the user fixed: backbones, image size, epochs, batch size."""
         parameters = dict(self.parameters)
         if settings.backbones:
-            names = list(dict.fromkeys(settings.backbones))
+            names: list[Value] = list(dict.fromkeys(settings.backbones))
             default = next((name for name in self.values("backbone")[:1] if name in names), names[0])
             parameters["backbone"] = Choice(type="choice", values=names, default=default)
         fixed = {
@@ -141,6 +141,6 @@ def _check_values(source: str, space: SearchSpace) -> None:
         ends = space.values(name) if isinstance(parameter, Fixed | Choice) else [parameter.low, parameter.high]
         for value in ends:
             try:
-                TrialSettings(**{name: value})
+                TrialSettings.model_validate({name: value})
             except ValidationError as error:
                 raise SettingsError(f"The search space '{source}' can't be used: {explain(error)}.") from error

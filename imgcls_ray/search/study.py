@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+from optuna.storages.journal import JournalFileBackend
 from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
@@ -58,7 +59,7 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     study.folder.mkdir(parents=True, exist_ok=True)
     settings, share = study.settings, study.resources
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
     optuna_study = optuna.create_study(
         storage=storage,
         sampler=build_sampler(settings.seed, share.concurrency),
@@ -83,10 +84,11 @@ def _run_tune(study: Study, sampler: OptunaSampler, deadline: float) -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     share = study.resources
     # The trial that drives a gang takes no CPU: its workers do.
-    own = {"CPU": 0.0} if share.workers > 1 else {"CPU": float(share.cpus), "GPU": float(share.gpus)}
+    # (A placement group must ask for something: one byte.)
+    own = {"CPU": 0, "memory": 1} if share.workers > 1 else {"CPU": share.cpus, "GPU": share.gpus}
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, context=study.context()),
-        PlacementGroupFactory([{name: amount for name, amount in own.items() if amount or name == "CPU"}]),
+        PlacementGroupFactory([{name: float(amount) for name, amount in own.items() if amount or name == "CPU"}]),
     )
     epochs = max(int(value) for value in _epoch_ends(study.space))
     tuner = tune.Tuner(

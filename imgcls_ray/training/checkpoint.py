@@ -15,7 +15,7 @@ def save_variables(path: Path, variables: Sequence[Any], **extra: float) -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **arrays)
     temporary.replace(path)
 
 

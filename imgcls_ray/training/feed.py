@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from imgcls_ray.data.index import Index, ShardEntry, read_index
 from imgcls_ray.data.shards import read_shard
+from imgcls_ray.data.sources import Split
 from imgcls_ray.training.job import TrialData
 
 CHUNK_BYTES = 512_000_000
@@ -49,7 +50,7 @@ class MemoryFeed(Feed):
 class ShardFeed(Feed):
     """Shards that do not fit: some at a time, shards shuffled first, then the samples of those in memory."""
 
-    def __init__(self, folder: Path, index: Index, split: str, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(self, folder: Path, index: Index, split: Split, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.rows = index.rows(split)
         self._folder, self._format, self._shards = folder, index.format, index.of(split)
         row_bytes = int(np.prod(index.pixels.shape))
@@ -79,7 +80,7 @@ def _order(rows: int, seed: int | None) -> np.ndarray:
     return np.random.default_rng(seed).permutation(rows).astype(np.int32)
 
 
-def open_feed(data: TrialData, split: str) -> Feed:
+def open_feed(data: TrialData, split: Split) -> Feed:
     """The feed of a split: of its embeddings where there are any, else of its pictures."""
     if data.embeddings is not None:
         return MemoryFeed(*data.embeddings.load(split))

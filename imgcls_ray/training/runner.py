@@ -5,6 +5,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgcls_ray.data.sources import Split
 from imgcls_ray.training.allreduce import AllReduce
 from imgcls_ray.training.job import TrialJob
 
@@ -50,7 +51,7 @@ class FeedCache:
     def __init__(self) -> None:
         self._feeds: OrderedDict[tuple[object, ...], Feed] = OrderedDict()
 
-    def get(self, job: TrialJob, split: str) -> "Feed":
+    def get(self, job: TrialJob, split: Split) -> "Feed":
         """The feed of a job's split, opened if need be."""
         from imgcls_ray.training.feed import open_feed
 
