@@ -48,15 +48,35 @@ class Evaluation:
         return {**self.metrics.to_json(), "rejected": self.rejected}
 
 
+def check_pictures(paths: Sequence[str]) -> None:
+    """Tell of a picture that is not there, before a model is loaded for it.
+
+    Raises:
+        DataError: a path is no file.
+    """
+    for path in paths:
+        if not Path(path).is_file():
+            what = "which is a folder" if Path(path).is_dir() else "where there is none"
+            raise DataError(f"Each picture must be a file; received '{path}', {what}.")
+
+
+def check_folder(data: str) -> None:
+    """Tell of a labelled folder that is not there, before a model is loaded for it.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not Path(data).expanduser().is_dir():
+        list_source(data)  # which knows why
+
+
 def classify(bundle: "Bundle", paths: Sequence[str]) -> list[Answer]:
     """Answer for each picture, in their order. A broken one has an `error` and does not stop the others.
 
     Raises:
         DataError: a path is no file that can be read.
     """
-    for path in paths:
-        if not Path(path).is_file():
-            raise DataError(f"Each picture must be a file; there is none at '{path}'.")
+    check_pictures(paths)
     answers = []
     for batch in _batches(paths):
         for path, outcome in zip(batch, bundle.predict_bytes([_read(path) for path in batch]), strict=True):

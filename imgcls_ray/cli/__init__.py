@@ -1,8 +1,10 @@
 """The command `imgcls`: one file per verb; each parses, calls one function and prints."""
 
+import io
 import sys
 
 import typer
+from typer.exceptions import TyperException
 
 from imgcls_ray import __version__
 from imgcls_ray.cli.classify import classify
@@ -11,42 +13,49 @@ from imgcls_ray.cli.evaluate import evaluate
 from imgcls_ray.cli.run import run
 from imgcls_ray.cli.serve import serve
 from imgcls_ray.cli.ui import ui
+from imgcls_ray.cli.usage import explain
 from imgcls_ray.errors import ImgclsError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
-app = typer.Typer(
-    name="imgcls",
-    help="Find, keep and serve the best classifier for your pictures.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="imgcls", add_completion=False, pretty_exceptions_enable=False)
 for verb in (demo, run, classify, evaluate, serve, ui):
     app.command()(verb)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", metavar="", help="Print the version and exit."),
 ) -> None:
     """Find, keep and serve the best classifier for your pictures."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), nl=False)
 
 
 def main() -> None:
     """Run the command line; an error of ours becomes its sentence and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that is no valid text, or a terminal without a sign, must not end the program.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        code = app(standalone_mode=False)
     except ImgclsError as error:
-        typer.echo(f"imgcls: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
+    except TyperException as error:
+        _fail(explain(error), 2)
     except KeyboardInterrupt:
-        typer.echo("imgcls: interrupted.", err=True)
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        _fail("interrupted; steps that were finished are kept and not done again.", INTERRUPTED)
+    sys.exit(code)
+
+
+def _fail(sentence: str, code: int) -> None:
+    typer.echo(f"imgcls: {' '.join(sentence.split())}", err=True)
+    sys.exit(code)

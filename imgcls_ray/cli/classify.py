@@ -1,10 +1,18 @@
 """`imgcls classify`: what a model says of pictures."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgcls_ray.cli.options import Json, Model, Storage, TrackingUri
+
+if TYPE_CHECKING:
+    from imgcls_ray.answers import Answer
+    from imgcls_ray.cli.output import Output
+
+BAR = 30
+"""Columns of a bar that stands for probability 1."""
 
 
 def classify(
@@ -12,27 +20,33 @@ def classify(
     model: Model,
     storage: Storage = "./imgcls-runs",
     tracking_uri: TrackingUri = None,
-    top: Annotated[int, typer.Option(min=1, help="Classes to show for each picture; --json has all.")] = 5,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Classes to show; --json has all.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Print the probabilities of each picture's classes, highest first."""
-    from imgcls_ray.cli.output import output, print_json
+    from imgcls_ray import answers
+    from imgcls_ray.cli.loading import load_model
+    from imgcls_ray.cli.output import output
 
-    with output(as_json) as console:
-        from imgcls_ray import api, quiet
-
-        quiet.import_tensorflow()
-        answers = api.classify(api.load_model(model, storage, tracking_uri), images)
+    answers.check_pictures(images)
+    with output(as_json) as out:
+        found = answers.classify(load_model(model, storage, tracking_uri), images)
         if not as_json:
-            for answer in answers:
-                console.print(f"[bold]{answer.image}[/]", soft_wrap=True)
-                for prediction in answer.predictions[:top]:
-                    probability = prediction["probability"]
-                    console.print(f"  {probability:7.4f}  {'█' * round(probability * 30):<30}  {prediction['label']}")
-    for answer in answers:
-        if answer.error:
-            typer.echo(f"imgcls: {answer.image}: {answer.error}", err=True)
-    if as_json:
-        print_json([answer.to_json() for answer in answers])
-    if any(answer.error for answer in answers):
+            _print(out, found, top)
+        for answer in found:
+            if answer.error:
+                typer.echo(f"imgcls: {answer.image}: {answer.error}", err=True)
+        if as_json:
+            out.document([answer.to_json() for answer in found])
+    if any(answer.error for answer in found):
         raise typer.Exit(2)
+
+
+def _print(out: "Output", found: "Sequence[Answer]", top: int) -> None:
+    for answer in found:
+        if answer.error:
+            continue
+        out.line(answer.image)
+        for prediction in answer.predictions[:top]:
+            probability = prediction["probability"]
+            out.line(f"  {probability:6.4f}  {'█' * round(probability * BAR):<{BAR}}  {prediction['label']}")

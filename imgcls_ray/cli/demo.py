@@ -12,7 +12,7 @@ SMALL_BACKBONES = ("mobilenet_v2_0.35", "mobilenet_0.25", "mobilenet_v2_1.0")
 
 def demo(
     storage: Storage = "./imgcls-runs",
-    trials: Annotated[int, typer.Option(min=1, help="Trials of the search.")] = 16,
+    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Trials of the search.")] = 16,
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
@@ -21,17 +21,16 @@ def demo(
 
     from imgcls_ray.cli.output import output
     from imgcls_ray.cli.run import execute
+    from imgcls_ray.digits import write_digits
     from imgcls_ray.models.weights import at_hand
     from imgcls_ray.storage import Storage as Root
     from imgcls_ray.storage import writing
 
     root = Root.open(storage).root
-    with output(as_json) as console:
-        from imgcls_ray.digits import write_digits
-
+    with output(as_json) as out:
         with writing(root):
             pictures = write_digits(root / "demo" / "digits")
-        console.print(f"[bold]{'demo':<10}[/] 1,797 scanned digits in {pictures}", soft_wrap=True)
+        out.line(f"1,797 scanned digits in {pictures}", "demo")
     frozen = [name for name in SMALL_BACKBONES if at_hand(name)][:1]
     flags = {
         "data": str(pictures),

@@ -7,9 +7,11 @@ import typer
 from imgcls_ray.cli.options import Json, Model, Storage, TrackingUri
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from imgcls_ray.answers import Evaluation
+    from imgcls_ray.cli.output import Output
+
+SHOWN = 10
+"""Rejected files that are listed."""
 
 
 def evaluate(
@@ -20,33 +22,31 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Print accuracy, loss, precision, recall and F1, per class and macro."""
-    from imgcls_ray.cli.output import output, print_json
+    from imgcls_ray import answers
+    from imgcls_ray.cli.loading import load_model
+    from imgcls_ray.cli.output import output
 
-    with output(as_json) as console:
-        from imgcls_ray import api, quiet
-
-        quiet.import_tensorflow()
-        evaluation = api.evaluate(api.load_model(model, storage, tracking_uri), data)
-        if not as_json:
-            _print(console, evaluation)
-    if as_json:
-        print_json(evaluation.to_json())
+    answers.check_folder(data)
+    with output(as_json) as out:
+        evaluation = answers.evaluate(load_model(model, storage, tracking_uri), data)
+        if as_json:
+            out.document(evaluation.to_json())
+        else:
+            _print(out, evaluation)
 
 
-def _print(console: "Console", evaluation: "Evaluation") -> None:
-    from rich.table import Table
-
+def _print(out: "Output", evaluation: "Evaluation") -> None:
     metrics = evaluation.metrics
-    console.print(f"accuracy [bold]{metrics.accuracy:.4f}[/]   loss {metrics.loss:.4f}   on {metrics.images} pictures")
-    table = Table(box=None, pad_edge=False)
-    for name in ("class", "precision", "recall", "F1", "pictures"):
-        table.add_column(name, justify="left" if name == "class" else "right")
+    out.line(f"accuracy {metrics.accuracy:.4f}   loss {metrics.loss:.4f}   on {metrics.images} pictures")
+    width = max(len(name) for name in ("class", "macro", *metrics.per_class))
+    out.line(f"{'class':<{width}}  precision  recall      F1  pictures")
     for label, row in metrics.per_class.items():
-        table.add_row(label, f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}", str(row.support))
-    macro = (metrics.precision_macro, metrics.recall_macro, metrics.f1_macro)
-    table.add_row("macro", *(f"{value:.4f}" for value in macro), str(metrics.images), style="bold")
-    console.print(table)
+        out.line(f"{label:<{width}}     {row.precision:.4f}  {row.recall:.4f}  {row.f1:.4f}  {row.support:8}")
+    macro = f"   {metrics.precision_macro:.4f}  {metrics.recall_macro:.4f}  {metrics.f1_macro:.4f}  {metrics.images:8}"
+    out.line(f"{'macro':<{width}}  {macro}")
     if evaluation.rejected:
-        console.print(f"{len(evaluation.rejected)} files are no usable pictures and count in no figure:")
-        for path, reason in list(evaluation.rejected.items())[:10]:
-            console.print(f"  {path}: {reason}", soft_wrap=True)
+        out.line(f"{len(evaluation.rejected)} files are no usable pictures and count in no figure:")
+        for path, reason in list(evaluation.rejected.items())[:SHOWN]:
+            out.line(f"  {path}: {reason}")
+        if len(evaluation.rejected) > SHOWN:
+            out.line(f"  and {len(evaluation.rejected) - SHOWN} more; --json has all of them")

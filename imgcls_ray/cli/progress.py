@@ -1,80 +1,104 @@
 """Live progress of the main job: a bar per step on a terminal, a line per event in a log."""
 
+import sys
 import time
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from imgcls_ray.cli.output import Output
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.pipeline import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
+
+WIDE = 80
+"""Columns of a terminal that has room for a long bar."""
 
 
 class Progress(RunListener):
     """Shows each step while it runs and keeps one line of it afterwards."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._live = out.console.is_terminal
         self._bars = Bars(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24 if out.console.width >= WIDE else 8),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
+            TextColumn("{task.fields[note]}", markup=False),
+            console=out.console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not self._live,
+            # What goes to a file stays out of the terminal.
+            redirect_stderr=sys.stderr.isatty(),
         )
         self._task: TaskID | None = None
-        self._name, self._started = "", 0.0
-        self._trials, self._ended = 0, 0
+        self._started = 0.0
+        self._trials, self._running, self._ended = 0, 0, 0
         self._best: float | None = None
 
     def __enter__(self) -> "Progress":
         self._bars.start()
+        self._begin("start")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
         self._bars.stop()
 
     def step_started(self, name: str, what: str) -> None:
-        self._name, self._started = name, time.perf_counter()
-        self._console.print(f"[bold]{name:<10}[/] {what}")
-        self._task = self._bars.add_task(name, total=None, note="")
+        self._end()
+        self._out.line(what, name)
+        self._begin(name)
 
     def step_advanced(self, done: int, total: int) -> None:
         if self._task is not None:
             self._bars.update(self._task, completed=done, total=total)
 
     def step_ended(self, summary: str) -> None:
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-            self._task = None
-        self._console.print(f"{'':<10} {summary} [dim]({time.perf_counter() - self._started:.1f} s)[/]")
+        self._end()
+        self._out.line(summary, after=f"({time.perf_counter() - self._started:.1f} s)")
 
     def study_started(self, study: StudyInfo) -> None:
         self._trials = study.trials
-        self.step_advanced(0, study.trials)
+        self._show()
 
-    def trial_started(self, number: int, params: TrialSettings) -> None:
-        """Nothing to show yet: a trial is told of when it ends."""
+    def trial_started(self, number: int, params: TrialSettings) -> None:  # noqa: ARG002 - the listener's signature
+        self._running += 1
+        self._show()
 
     def trial_ended(self, outcome: TrialOutcome) -> None:
-        self._ended += 1
-        if outcome.value is not None and outcome.state != "failed":
-            better = self._best is None or outcome.value > self._best
-            self._best = outcome.value if better else self._best
+        self._running, self._ended = self._running - 1, self._ended + 1
+        failed = outcome.state == "failed"
+        if outcome.value is not None and not failed:
+            self._best = outcome.value if self._best is None else max(self._best, outcome.value)
+        self._show()
+        if failed or not self._live:
+            self._out.line(_told(outcome))
+
+    def _begin(self, name: str) -> None:
+        self._started = time.perf_counter()
+        self._task = self._bars.add_task(name, total=None, note="")
+
+    def _end(self) -> None:
         if self._task is not None:
-            note = "" if self._best is None else f"best {self._best:.4f}"
+            self._bars.remove_task(self._task)
+            self._task = None
+
+    def _show(self) -> None:
+        if self._task is not None:
+            best = "" if self._best is None else f", best {self._best:.4f}"
+            note = f"{self._running} running{best}"
             self._bars.update(self._task, completed=self._ended, total=self._trials, note=note)
-        if not self._console.is_terminal:
-            value = "-" if outcome.value is None else f"{outcome.value:.4f}"
-            tail = f" ({outcome.reason})" if outcome.reason else ""
-            self._console.print(
-                f"{'':<10} trial {outcome.number}: {outcome.state}, {value} after {outcome.epochs} epochs{tail}"
-            )
+
+
+def _told(outcome: TrialOutcome) -> str:
+    value = "no score" if outcome.value is None else f"{outcome.value:.4f}"
+    epochs = f"{outcome.epochs} epoch{'' if outcome.epochs == 1 else 's'}"
+    reason = f" ({outcome.reason})" if outcome.reason else ""
+    return f"trial {outcome.number}: {outcome.state}, {value} after {epochs}, {outcome.seconds:.1f} s{reason}"

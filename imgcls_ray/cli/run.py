@@ -5,56 +5,153 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgcls_ray.cli.options import Config, Json, OptionalStorage, Overrides, TrackingUri
+from imgcls_ray.cli.options import FOLDER, Config, Json, Overrides
+from imgcls_ray.errors import SettingsError
 
 if TYPE_CHECKING:
     from imgcls_ray.result import RunResult
 
+FLAGS = {
+    "data": "DATA",
+    "preprocess.format": "--format",
+    "search.backbones": "--backbone",
+    "tracking.uri": "--tracking-uri",
+}
+"""Flags that are not called as their settings are."""
+
+PICTURES, SEARCH, MACHINES, RESULTS = "Pictures", "Search", "Machines", "Results"
+"""The groups of flags on the page of help."""
+
 
 def run(
     data: Annotated[
-        str, typer.Argument(help="Folder of pictures: CLASS/*, or Training/CLASS/* and Test/CLASS/*.", metavar="DATA")
+        str, typer.Argument(metavar="DATA", help="Folder of pictures: CLASS/*, or Training/CLASS/* and Test/CLASS/*.")
     ],
-    storage: OptionalStorage = None,
-    space: Annotated[
-        str | None, typer.Option(help="Search space: a shipped name or a YAML file.", show_default="quick")
-    ] = None,
-    backbone: Annotated[
-        list[str] | None, typer.Option(help="Narrow the space to this backbone; repeatable. 'cnn' is from scratch.")
+    colorspace: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="color or grayscale.", show_default="color", rich_help_panel=PICTURES),
     ] = None,
     image_size: Annotated[
-        str | None, typer.Option(help="N or HxW (height x width) in pixels.", show_default="the backbone's own")
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(help="imagenet, none, PATH or NAME=PATH; repeatable.", show_default="imagenet"),
-    ] = None,
-    trials: Annotated[int | None, typer.Option(help="Trials, the defaults included.", show_default="30")] = None,
-    time_budget: Annotated[str | None, typer.Option(help="Of the search: 90s, 5m, 1h.", show_default="none")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of a trial.", show_default="the space's")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Samples per step.", show_default="searched")] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(help="Trials at once.", show_default="what the cluster holds")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Workers of one trial; from 2 on they train through Ray Train.", show_default="1")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the search.", show_default="0")] = None,
-    colorspace: Annotated[str | None, typer.Option(help="color or grayscale.", show_default="color")] = None,
-    shard_format: Annotated[
-        str | None, typer.Option("--format", help="Shards: hdf5 or tfrecord.", show_default="hdf5")
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="N or HxW (height x width) in pixels.",
+            show_default="the backbone's own",
+            rich_help_panel=PICTURES,
+        ),
     ] = None,
     val_fraction: Annotated[
         float | None,
-        typer.Option(help="Share of what is not for the test that is kept for validation.", show_default="0.1"),
+        typer.Option(
+            metavar="X",
+            help="Share of the training pictures that is kept for validation.",
+            show_default="0.1",
+            rich_help_panel=PICTURES,
+        ),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="Name of the study.", show_default="data and time")] = None,
-    model_name: Annotated[
-        str | None, typer.Option(help="Name in the model registry.", show_default="the data folder's")
+    shard_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="NAME", help="Shards: hdf5 or tfrecord.", show_default="hdf5", rich_help_panel=PICTURES
+        ),
     ] = None,
-    tracking_uri: TrackingUri = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPACE",
+            help="Search space: a shipped name or a YAML file.",
+            show_default="quick",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Narrow the space to this backbone; repeatable. 'cnn' is from scratch.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="imagenet, none, PATH or NAME=PATH; repeatable.",
+            show_default="imagenet",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Trials, the defaults included.", show_default="30", rich_help_panel=SEARCH),
+    ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Time for the search: 90s, 5m, 1h.", show_default="none", rich_help_panel=SEARCH
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Epochs of a trial.", show_default="the space's", rich_help_panel=SEARCH),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Samples per step.", show_default="the space's", rich_help_panel=SEARCH),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Seed of the search.", show_default="0", rich_help_panel=SEARCH),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Trials at once.", show_default="what the cluster holds", rich_help_panel=MACHINES
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Workers of one trial; from 2 on they train through Ray Train.",
+            show_default="1",
+            rich_help_panel=MACHINES,
+        ),
+    ] = None,
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join.", show_default="RAY_ADDRESS, else a local Ray")
+        str | None,
+        typer.Option(
+            metavar="ADDR",
+            help="Ray cluster to join.",
+            show_default="RAY_ADDRESS, else a local Ray",
+            rich_help_panel=MACHINES,
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help=FOLDER, show_default="./imgcls-runs", rich_help_panel=RESULTS),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the study.", show_default="data and time", rich_help_panel=RESULTS),
+    ] = None,
+    model_name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name in the model registry.",
+            show_default="the data folder's",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="MLflow server or database.",
+            show_default="SQLite in the storage",
+            rich_help_panel=RESULTS,
+        ),
     ] = None,
     config: Config = None,
     overrides: Overrides = None,
@@ -88,19 +185,31 @@ def run(
 
 def execute(flags: dict[str, Any], config: Path | None, overrides: list[str], as_json: bool) -> "RunResult":
     """Load the settings, run the job, print its result."""
+    from imgcls_ray.cli.output import output
     from imgcls_ray.config import RunSettings, load_settings
 
-    settings = load_settings(RunSettings, config, overrides, flags)
-    from imgcls_ray.cli.output import output, print_json
-    from imgcls_ray.cli.progress import Progress
-    from imgcls_ray.cli.summary import print_summary
+    try:
+        settings = load_settings(RunSettings, config, overrides, flags)
+    except SettingsError as error:
+        raise SettingsError(_by_flag(str(error), flags)) from error
+    with output(as_json) as out:
+        from imgcls_ray.cli.progress import Progress
+        from imgcls_ray.cli.summary import print_summary
+        from imgcls_ray.pipeline import run as run_job
 
-    with output(as_json) as console:
-        with Progress(console) as progress:
-            from imgcls_ray.pipeline import run as run_job
-
+        with Progress(out) as progress:
             result = run_job(settings, progress)
-        print_summary(console, result)
-    if as_json:
-        print_json(result.to_json())
+        print_summary(out, result)
+        if as_json:
+            out.document(result.to_json())
     return result
+
+
+def _by_flag(message: str, flags: dict[str, Any]) -> str:
+    """The message about a setting, in the words of the flag that set it."""
+    for setting, value in flags.items():
+        start = f"The settings can't be used: {setting}: "
+        if value is not None and message.startswith(start):
+            flag = FLAGS.get(setting) or "--" + setting.rpartition(".")[2].replace("_", "-")
+            return f"The value of {flag} can't be used: {message.removeprefix(start)}"
+    return message

@@ -2,43 +2,54 @@
 
 import shlex
 
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from imgcls_ray.cli.output import Output
 from imgcls_ray.result import RunResult
 
 
-def print_summary(console: Console, result: RunResult) -> None:
+def print_summary(out: Output, result: RunResult) -> None:
     """Best settings, figures against the defaults, where things are, what to type next."""
-    best, defaults = result.study.best, result.study.defaults
-    table = Table(title=f"Study {result.study.name}", title_justify="left", show_header=False, box=None, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column()
-    against = "" if defaults is None or defaults.value is None else f"   defaults {defaults.value:.4f}"
-    table.add_row("validation accuracy", f"[bold]{best.value:.4f}[/]{against}   (trial {best.number})")
-    table.add_row(
-        "test accuracy",
-        f"[bold]{result.test.accuracy:.4f}[/]   macro F1 {result.test.f1_macro:.4f}   on {result.test.images} pictures",
-    )
-    states = [trial.state for trial in result.study.trials]
-    table.add_row("trials", f"{len(states)}, of them {states.count('pruned')} stopped, {states.count('failed')} failed")
-    for name, value in best.params.model_dump(mode="json", exclude_unset=True).items():
-        table.add_row(f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value))
-    table.add_row("bundle", result.bundle)
-    table.add_row("registered", f"{result.model} (version {result.model.version})")
-    seconds = result.seconds
-    table.add_row(
-        "seconds",
-        f"preprocess {seconds.preprocess:.1f}, embed {seconds.embed:.1f}, search {seconds.search:.1f}, "
-        f"evaluate {seconds.evaluate:.1f}, total {seconds.total:.1f}",
-    )
-    console.print()
-    console.print(table)
+    rows = _rows(result)
+    width = max(len(name) for name, _, _ in rows)
+    out.console.print(Text(f"\nStudy {result.study.name}", style="bold"), soft_wrap=True)
+    for name, value, more in rows:
+        style = "bold" if more and not name.startswith(" ") else ""
+        line = Text.assemble((f"{name:<{width}}  ", "dim"), (value, style), f"   {more}" if more else "")
+        out.console.print(line, soft_wrap=True)
+    out.console.print("\n[bold]Next[/]")
     storage = shlex.quote(result.storage)
-    console.print("\n[bold]Next[/]")
     for command in (
         f"imgcls classify PICTURE --model {result.model} --storage {storage}",
         f"imgcls serve --model {result.model} --storage {storage}",
         f"imgcls ui --storage {storage}",
     ):
-        console.print(f"  {command}", soft_wrap=True)
+        out.console.print(Text(f"  {command}"), soft_wrap=True)
+
+
+def _rows(result: RunResult) -> list[tuple[str, str, str]]:
+    """Name, value, what else there is to say of it."""
+    best, defaults, trials = result.study.best, result.study.defaults, result.study.trials
+    of = "the defaults" if best.number == 0 else f"trial {best.number}"
+    against = f"defaults {defaults.value:.4f}" if defaults and defaults.value is not None else "defaults not measured"
+    states = [trial.state for trial in trials]
+    ended = [f"{states.count(state)} {word}" for state, word in (("pruned", "stopped early"), ("failed", "failed"))]
+    seconds = result.seconds
+    steps = [(name, getattr(seconds, name)) for name in ("preprocess", "embed", "search", "evaluate")]
+    return [
+        ("validation accuracy", f"{best.value:.4f}", f"{against}, best is {of}"),
+        (
+            "test accuracy",
+            f"{result.test.accuracy:.4f}",
+            f"macro F1 {result.test.f1_macro:.4f}, {result.test.images} pictures",
+        ),
+        ("best settings", "", ""),
+        *(
+            (f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value), "")
+            for name, value in best.params.model_dump(mode="json", exclude_unset=True).items()
+        ),
+        ("trials", str(len(trials)), ", ".join(ended)),
+        ("seconds", f"{seconds.total:.1f}", ", ".join(f"{name} {value:.1f}" for name, value in steps if value >= 0.05)),
+        ("bundle", result.bundle, ""),
+        ("registered", str(result.model), f"version {result.model.version}"),
+    ]

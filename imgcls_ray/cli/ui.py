@@ -11,8 +11,10 @@ from imgcls_ray.cli.options import Storage, TrackingUri
 def ui(
     storage: Storage = "./imgcls-runs",
     tracking_uri: TrackingUri = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; loopback unless you say otherwise.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="TCP port.")] = 5000,
+    host: Annotated[
+        str, typer.Option(metavar="ADDR", help="Address to listen on; loopback unless you say otherwise.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="TCP port.")] = 5000,
 ) -> None:
     """Start MLflow's UI on the storage, until Ctrl-C."""
     from imgcls_ray.tracking.ui import serve_ui
