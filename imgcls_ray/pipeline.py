@@ -133,7 +133,7 @@ def _embed(
     plan: Plan, sets: dict[Size, Preprocessed], listener: RunListener
 ) -> "tuple[dict[tuple[str, str], TrialData], int]":
     """What each backbone's trials learn from, and how many shards were computed for it."""
-    from imgcls_ray.embeddings.store import embed
+    from imgcls_ray.embeddings.compute import embed
     from imgcls_ray.training.job import TrialData
 
     data: dict[tuple[str, str], TrialData] = {}
@@ -142,10 +142,15 @@ def _embed(
         found = sets[size]
         embeddings = None
         if plan.pretrained(name):
-            listener.step_started("embed", f"{found.counts.used} pictures at {size} pixels through {name}")
-            embeddings = embed(found, name, plan.weights[name], plan.storage.embeddings, listener.step_advanced)
+            unfrozen, views = plan.space.highest("unfrozen_layers"), plan.space.highest("views")
+            more = f" and {views} augmented views of each for training" if views else ""
+            listener.step_started("embed", f"{found.counts.used} pictures{more} at {size} pixels through {name}")
+            embeddings = embed(
+                found, name, plan.weights[name], plan.storage.embeddings, listener.step_advanced, unfrozen, views
+            )
             computed += embeddings.computed
-            listener.step_ended(f"{embeddings.features} features" + ("" if embeddings.computed else ", done before"))
+            what = f"maps before the last {unfrozen} layers" if unfrozen else f"{embeddings.features} features"
+            listener.step_ended(what + ("" if embeddings.computed else ", done before"))
         index = found.index
         data[name, text] = TrialData(found.path, size, index.pixels.channels, len(index.labels), embeddings)
     return data, computed

@@ -13,12 +13,11 @@ from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.sources import Split
 from imgcls_ray.evaluation.metrics import Metrics, score
 from imgcls_ray.inference.engine import Engine, load_engine
-from imgcls_ray.models.network import assemble, build_features
 from imgcls_ray.plan import Plan
 from imgcls_ray.search.listener import StudyOutcome
 from imgcls_ray.search.study import Study
 from imgcls_ray.training.checkpoint import load_variables
-from imgcls_ray.training.network import build_network
+from imgcls_ray.training.network import build_network, load_backbone, whole_network
 
 GOLDEN = 8
 """Pictures that a bundle carries to check itself."""
@@ -31,11 +30,10 @@ def build_winner(
     best = outcome.best
     context = study.context()
     job = context.job(best.params)
-    model = build_network(job)
-    load_variables(context.weights_path(best.number), model.variables)
-    if job.data.embeddings is not None:
-        name = best.params.backbone
-        model = assemble(build_features(name, job.data.size, job.data.channels, plan.weights[name]), model)
+    backbone = load_backbone(job)
+    network = build_network(job, backbone)
+    load_variables(context.weights_path(best.number), network.variables)
+    model = whole_network(job, backbone, network)
     found = sets[job.data.size]
     index = found.index
     metrics = measure(load_engine(model), found, "test")

@@ -31,6 +31,14 @@ def picture(label: int, seed: int, size: tuple[int, int] = (24, 32), channels: i
     return np.clip(waves + noise, 0, 255).astype(np.uint8)
 
 
+def assert_same(actual: np.ndarray, expected: np.ndarray, tolerance: float = 1e-4) -> None:
+    """Equal relative to the largest value: random weights give tiny numbers, all equal by any absolute tolerance."""
+    assert actual.shape == expected.shape
+    scale = float(np.abs(expected).max())
+    assert scale > 0
+    assert float(np.abs(actual - expected).max()) <= tolerance * scale
+
+
 def write_tree(root: Path, classes: int = 3, each: int = 20, suffix: str = ".png", **kwargs: object) -> Path:
     """`root/class0/0.png` ...: a folder per class of made-up pictures."""
     for label in range(classes):

@@ -15,6 +15,13 @@ class TrialSettings(Settings):
     image_size: str = "native"
     """`native` (the backbone's own), `N` or `HxW` in pixels."""
 
+    unfrozen_layers: int = Field(0, ge=0, le=200)
+    """Pretrained backbones only: the last so many layers with a kernel are trained with the head; 0 trains the head."""
+    backbone_rate: float = Field(0.1, gt=0, le=1)
+    """Learning rate of those layers, as a share of the head's."""
+    views: int = Field(0, ge=0, le=32)
+    """Pretrained backbones only: augmented views of each training picture to learn from, beside the picture itself."""
+
     head_layers: int = Field(0, ge=0, le=3)
     """Hidden dense layers between the features and the softmax."""
     head_width: int = Field(256, ge=4, le=4096)

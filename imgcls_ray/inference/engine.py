@@ -17,7 +17,7 @@ class Engine(ABC):
 
     @abstractmethod
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Outputs (n, K) float32 for pictures (n, H, W, C) uint8; n may be 0.
+        """Outputs (n, K) float32, or (n, ...) as the model has them, for pictures (n, H, W, C) uint8; n may be 0.
 
         The same picture gives the same row within 1e-6, alone or among others.
 
@@ -39,7 +39,7 @@ class TensorFlowEngine(Engine):
 
     def __init__(self, model: keras.Model, batch: int = 32) -> None:
         self._shape = tuple(model.input_shape[1:])
-        self._width = int(model.output_shape[-1])
+        self._answer_shape = tuple(model.output_shape[1:])
         self._sizes = (*(size for size in _SIZES if size < batch), batch)
 
         def run(images: Any) -> Any:
@@ -53,7 +53,7 @@ class TensorFlowEngine(Engine):
                 f"The model takes pictures (n, {', '.join(map(str, self._shape))}) of type uint8; "
                 f"received {images.shape} of type {images.dtype}: resize them with the model's own pixel operations."
             )
-        outputs = np.empty((len(images), self._width), np.float32)
+        outputs = np.empty((len(images), *self._answer_shape), np.float32)
         start = 0
         while start < len(images):
             size = self._next_size(len(images) - start)

@@ -17,10 +17,18 @@ class Parameter(Settings):
     when: dict[str, Value | list[Value]] = Field(default_factory=dict)
     """Other parameters and the value (or values) that they must have; empty means always."""
 
+    unless: dict[str, Value | list[Value]] = Field(default_factory=dict)
+    """Other parameters and the value (or values) that none of them may have."""
+
     def applies(self, chosen: dict[str, Any]) -> bool:
-        """Whether all conditions hold for what was chosen so far; a parameter that takes no part meets none."""
-        wanted = {name: value if isinstance(value, list) else [value] for name, value in self.when.items()}
-        return all(name in chosen and chosen[name] in values for name, values in wanted.items())
+        """Whether all conditions hold for what was chosen so far; a parameter that takes no part has no value."""
+
+        def has(name: str, values: Value | list[Value]) -> bool:
+            return name in chosen and chosen[name] in (values if isinstance(values, list) else [values])
+
+        return all(has(*condition) for condition in self.when.items()) and not any(
+            has(*condition) for condition in self.unless.items()
+        )
 
 
 class Fixed(Parameter):

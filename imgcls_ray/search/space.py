@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from imgcls_ray.config import SearchSettings, Settings, TrialSettings
 from imgcls_ray.config.loading import explain
 from imgcls_ray.errors import SettingsError, nearest
-from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed, Value
+from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed, Int, Value
 
 
 class SearchSpace(Settings):
@@ -45,6 +45,11 @@ class SearchSpace(Settings):
                 return list(values)
             case _:
                 return [TrialSettings.model_fields[name].default]
+
+    def highest(self, name: str) -> int:
+        """The largest value that a whole-number parameter can take."""
+        parameter = self.parameters.get(name)
+        return parameter.high if isinstance(parameter, Int) else max(self.values(name))
 
     def narrowed(self, settings: SearchSettings) -> "SearchSpace":
         """This space with what the user fixed: backbones, image size, epochs, batch size."""
@@ -126,7 +131,7 @@ def _check_names(source: str, parameters: dict[str, Any]) -> None:
                 f"The search space '{source}' names an unknown parameter '{name}'{nearest(str(name), known)}; "
                 f"known are {', '.join(known)}."
             )
-        for condition in parameter.get("when") or {}:
+        for condition in [*(parameter.get("when") or {}), *(parameter.get("unless") or {})]:
             if condition not in seen:
                 raise SettingsError(
                     f"In the search space '{source}' the condition of '{name}' names '{condition}', which must be a "

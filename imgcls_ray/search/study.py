@@ -90,12 +90,11 @@ def _run_tune(study: Study, sampler: OptunaSampler, deadline: float) -> None:
         tune.with_parameters(TrialTrainable, context=study.context()),
         PlacementGroupFactory([{name: float(amount) for name, amount in own.items() if amount or name == "CPU"}]),
     )
-    epochs = max(int(value) for value in _epoch_ends(study.space))
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=sampler,
-            scheduler=Asha(epochs),
+            scheduler=Asha(study.space.highest("epochs")),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_trial_name,
@@ -114,12 +113,6 @@ def _run_tune(study: Study, sampler: OptunaSampler, deadline: float) -> None:
 
 def _trial_name(trial: Trial) -> str:
     return f"trial-{trial.config['number']:04}"
-
-
-def _epoch_ends(space: SearchSpace) -> list[float]:
-    parameter = space.parameters.get("epochs")
-    high = getattr(parameter, "high", None)
-    return [high] if high is not None else space.values("epochs")
 
 
 class _OutOfTime(Stopper):

@@ -12,8 +12,7 @@ from imgcls_ray.training.allreduce import AllReduce
 from imgcls_ray.training.checkpoint import load_variables, save_variables
 from imgcls_ray.training.feed import Chunk, Feed
 from imgcls_ray.training.job import TrialJob
-from imgcls_ray.training.network import build_network
-from imgcls_ray.training.optimizer import build_optimizer, learning_rates
+from imgcls_ray.training.optimizer import build_groups, learning_rates
 
 EVALUATION_BATCH = 256
 
@@ -25,12 +24,13 @@ class Loop:
     Every worker of a gang goes through the same samples in the same order and takes its share of each batch.
     """
 
-    def __init__(self, job: TrialJob, train: Feed, val: Feed, reduce: AllReduce | None = None) -> None:
+    def __init__(
+        self, job: TrialJob, network: keras.Model, train: Feed, val: Feed, reduce: AllReduce | None = None
+    ) -> None:
         self.job, self.epoch = job, 0
         self._train, self._val, self._reduce = train, val, reduce or AllReduce()
-        self.model = build_network(job)
-        self._optimizer = build_optimizer(job.settings)
-        self._optimizer.build(self.model.trainable_variables)
+        self.model = network
+        self._groups = build_groups(job.settings, network)
         share = min(job.settings.batch_size, train.rows) // self._reduce.size
         self._share = max(share, 1)
         """Samples per step on this worker."""
@@ -41,7 +41,7 @@ class Loop:
     @property
     def variables(self) -> list[Any]:
         """Everything a checkpoint holds."""
-        return [*self.model.variables, *self._optimizer.variables]
+        return [*self.model.variables, *(v for group in self._groups for v in group.optimizer.variables)]
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, then score the validation split.
@@ -98,7 +98,6 @@ class Loop:
     ) -> tf.Tensor:
         totals = tf.zeros(3)
         for step in tf.range(tf.shape(order)[0]):
-            self._optimizer.learning_rate.assign(rates[step])
             x = tf.cast(tf.gather(samples, order[step]), tf.float32)
             y = tf.gather(labels, order[step])
             target = tf.one_hot(y, self.job.data.classes)
@@ -107,8 +106,12 @@ class Loop:
                 smoothing = self.job.settings.label_smoothing
                 losses = keras.losses.categorical_crossentropy(target, probabilities, label_smoothing=smoothing)
                 loss = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
-            gradients = tape.gradient(loss, [v.value for v in self.model.trainable_variables])
-            self._optimizer.apply(self._reduce.mean(gradients), self.model.trainable_variables)
+            variables = [v for group in self._groups for v in group.variables]
+            gradients = self._reduce.mean(tape.gradient(loss, [v.value for v in variables]))
+            for group in self._groups:
+                mine, gradients = gradients[: len(group.variables)], gradients[len(group.variables) :]
+                group.optimizer.learning_rate.assign(rates[step] * group.rate)
+                group.optimizer.apply(mine, group.variables)
             totals += _totals(losses, probabilities, y)
         return totals
 

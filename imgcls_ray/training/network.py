@@ -2,16 +2,48 @@
 
 import keras
 
-from imgcls_ray.models.network import build_head, build_scratch
+from imgcls_ray.models.features import build_features
+from imgcls_ray.models.network import assemble, build_head, build_scratch
+from imgcls_ray.models.tail import section, trainable_copy
 from imgcls_ray.training.job import TrialJob
 
 
-def build_network(job: TrialJob) -> keras.Model:
-    """A head (features in) where the job has embeddings, else a whole network (pixels in); probabilities out.
+def load_backbone(job: TrialJob) -> keras.Model | None:
+    """The pretrained backbone of a job, pixels to features; None for a network from scratch."""
+    embeddings = job.data.embeddings
+    if embeddings is None:
+        return None
+    return build_features(job.settings.backbone, job.data.size, job.data.channels, embeddings.weights)
 
-    Weights follow from the job's seed: every worker that builds it starts from the same.
+
+def build_network(job: TrialJob, backbone: keras.Model | None) -> keras.Model:
+    """What a trial trains; probabilities out.
+
+    A head (features in), the last layers of the backbone and a head (maps in), or a whole network (pixels in).
+    Weights follow from the job's seed and the backbone: every worker that builds it starts from the same.
     """
     keras.utils.set_random_seed(job.seed)
-    if job.data.embeddings is not None:
-        return build_head(job.settings, job.data.embeddings.features, job.data.classes)
-    return build_scratch(job.settings, job.data.size, job.data.channels, job.data.classes)
+    settings, data = job.settings, job.data
+    if data.embeddings is None or backbone is None:
+        return build_scratch(settings, data.size, data.channels, data.classes)
+    head = build_head(settings, data.embeddings.features, data.classes)
+    if settings.unfrozen_layers == 0:
+        return head
+    tail = trainable_copy(section(backbone, settings.unfrozen_layers, 0))
+    return keras.Model(tail.input, head(tail.output))
+
+
+def whole_network(job: TrialJob, backbone: keras.Model | None, trained: keras.Model) -> keras.Model:
+    """One flat model from pixels to probabilities, with the weights of a trained `build_network`.
+
+    The layers of `backbone` that were trained get their new weights in place.
+    """
+    if job.data.embeddings is None or backbone is None:
+        return trained
+    if job.settings.unfrozen_layers == 0:
+        return assemble(backbone, trained)
+    head = trained.layers[-1]
+    for layer in trained.layers[:-1]:
+        if layer.weights:
+            backbone.get_layer(layer.name).set_weights(layer.get_weights())
+    return assemble(backbone, head)

@@ -1,12 +1,37 @@
 """Optimiser and learning-rate schedule of a trial."""
 
+from typing import Any, NamedTuple
+
 import keras
 import numpy as np
 
 from imgcls_ray.config import TrialSettings
 
 
-def build_optimizer(settings: TrialSettings) -> keras.optimizers.Optimizer:
+class Group(NamedTuple):
+    """Variables that learn at a rate of their own."""
+
+    optimizer: keras.optimizers.Optimizer
+    variables: list[Any]
+    rate: float
+    """Share of the trial's learning rate."""
+
+
+def build_groups(settings: TrialSettings, network: keras.Model) -> list[Group]:
+    """The head's variables at the full rate; before a head with unfrozen layers, theirs at `backbone_rate`."""
+    if settings.unfrozen_layers == 0:
+        parts = [(network.trainable_variables, 1.0)]
+    else:
+        *tail, head = network.layers
+        unfrozen = [variable for layer in tail for variable in layer.trainable_variables]
+        parts = [(unfrozen, settings.backbone_rate), (head.trainable_variables, 1.0)]
+    groups = [Group(_optimizer(settings), variables, rate) for variables, rate in parts if variables]
+    for group in groups:
+        group.optimizer.build(group.variables)
+    return groups
+
+
+def _optimizer(settings: TrialSettings) -> keras.optimizers.Optimizer:
     """The optimiser with its own learning rate left to the loop, which sets it before each step."""
     match settings.optimizer:
         case "sgd":

@@ -1,20 +1,15 @@
 """What a trial asks of whoever trains it: the actor itself, or a gang of workers. Both outlive their trials."""
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcls_ray.data.sources import Split
 from imgcls_ray.training.allreduce import AllReduce
 from imgcls_ray.training.job import TrialJob
 
 if TYPE_CHECKING:  # who drives a gang needs no TensorFlow
-    from imgcls_ray.training.feed import Feed
     from imgcls_ray.training.loop import Loop
-
-FEEDS_KEPT = 4
-"""Splits kept in memory between trials: train and validation of the last two data sets."""
+    from imgcls_ray.training.warm import Warm
 
 
 class Runner(ABC):
@@ -45,38 +40,22 @@ class Runner(ABC):
         """Give back everything that is held."""
 
 
-class FeedCache:
-    """The feeds used last, so that the next trial finds its data in memory."""
-
-    def __init__(self) -> None:
-        self._feeds: OrderedDict[tuple[object, ...], Feed] = OrderedDict()
-
-    def get(self, job: TrialJob, split: Split) -> "Feed":
-        """The feed of a job's split, opened if need be."""
-        from imgcls_ray.training.feed import open_feed
-
-        embeddings = job.data.embeddings
-        key = (job.data.path, embeddings.folder if embeddings else None, split)
-        if key not in self._feeds:
-            self._feeds[key] = open_feed(job.data, split)
-        self._feeds.move_to_end(key)
-        while len(self._feeds) > FEEDS_KEPT:
-            self._feeds.popitem(last=False)
-        return self._feeds[key]
-
-
 class Solo(Runner):
     """Trains in this very process: alone, or as the part of a gang that `reduce` joins to the others."""
 
     def __init__(self, reduce: AllReduce | None = None) -> None:
         self._reduce = reduce
-        self._feeds = FeedCache()
+        self._warm: Warm | None = None
         self._loop: Loop | None = None
 
     def start_trial(self, job: TrialJob) -> None:
         from imgcls_ray.training.loop import Loop
+        from imgcls_ray.training.network import build_network
+        from imgcls_ray.training.warm import Warm
 
-        self._loop = Loop(job, self._feeds.get(job, "train"), self._feeds.get(job, "val"), self._reduce)
+        self._warm = self._warm or Warm()
+        network = build_network(job, self._warm.backbone(job))
+        self._loop = Loop(job, network, self._warm.feed(job, "train"), self._warm.feed(job, "val"), self._reduce)
 
     @property
     def loop(self) -> "Loop":
@@ -98,4 +77,4 @@ class Solo(Runner):
         self.loop.save_weights(path)
 
     def close(self) -> None:
-        self._loop = None
+        self._loop = self._warm = None

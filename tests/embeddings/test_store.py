@@ -11,11 +11,12 @@ import pytest
 from imgcls_ray.config import PreprocessSettings, Size
 from imgcls_ray.data.preprocess import Preprocessed, preprocess
 from imgcls_ray.data.shards import read_shard
-from imgcls_ray.embeddings import Embeddings, embed, store
+from imgcls_ray.embeddings import Embeddings, compute, embed
+from imgcls_ray.embeddings.compute import _key
 from imgcls_ray.embeddings.pool import Pool
-from imgcls_ray.embeddings.store import _key
 from imgcls_ray.errors import ClusterError, SettingsError, StorageError, WeightsError
 from imgcls_ray.models import NO_WEIGHTS, resolve_weights
+from tests.conftest import assert_same
 
 NAME = "mobilenet_0.25"
 SETTINGS = PreprocessSettings(image_size=Size(32, 40), shard_mb=0.05)
@@ -64,8 +65,8 @@ def test_features_and_labels_are_those_of_the_shards(
     np.testing.assert_array_equal(labels, np.concatenate([shard.labels for shard in shards]))
     engine = load_engine(build_features(NAME, Size(32, 40), 3, NO_WEIGHTS))
     expected = engine.predict(np.concatenate([shard.images for shard in shards]))
-    np.testing.assert_allclose(features, expected, atol=1e-5)
-    assert len(embedded[0].paths(split)) == len(shards)  # type: ignore[arg-type]
+    assert_same(features, expected)
+    assert len(embedded[0].parts(split)) == len(shards)  # type: ignore[arg-type]
 
 
 def test_a_second_call_computes_nothing_and_a_third_only_what_is_missing(
@@ -76,7 +77,7 @@ def test_a_second_call_computes_nothing_and_a_third_only_what_is_missing(
     again = embed(prepared, NAME, NO_WEIGHTS, out)
     assert again.computed == 0
     before = first.load("test")
-    lost = first.paths("test")[0]
+    lost = first.parts("test")[0][1]
     lost.unlink()
     told: list[tuple[int, int]] = []
     third = embed(prepared, NAME, NO_WEIGHTS, out, lambda done, total: told.append((done, total)))
@@ -92,14 +93,14 @@ def test_other_weights_backbones_and_pixels_have_their_own_place(prepared: Prepr
     file.write_bytes(b"no weights")
     other = replace(prepared.index, pixels=replace(prepared.index.pixels, colorspace="grayscale"))
     keys = {
-        _key(name, weights, index)
+        _key(name, weights, index, 0)
         for name in (NAME, "mobilenet_0.5")
         for weights in (NO_WEIGHTS, resolve_weights(NAME, (str(file),)))
         for index in (prepared.index, other)
     }
     assert len(keys) == 8
     assert keys == {
-        _key(name, weights, replace(index, name="the same pictures elsewhere"))
+        _key(name, weights, replace(index, name="the same pictures elsewhere"), 0)
         for name in (NAME, "mobilenet_0.5")
         for weights in (NO_WEIGHTS, resolve_weights(NAME, (str(file),)))
         for index in (prepared.index, other)
@@ -140,8 +141,8 @@ def test_workers_that_die_are_replaced_but_not_for_ever(
                 Path(task["target"]).write_bytes(b"features")
             return pa.table({"rows": [sum(table.column("rows").to_pylist())], "error": [""], "message": [""]})
 
-    monkeypatch.setattr(store, "ShardEmbedder", Mortal)
-    monkeypatch.setattr(store, "plan_pool", lambda *_: Pool(actors=1, cpus=1, gpus=0))
+    monkeypatch.setattr(compute, "ShardEmbedder", Mortal)
+    monkeypatch.setattr(compute, "plan_pool", lambda *_: Pool(actors=1, cpus=1, gpus=0))
     told: list[tuple[int, int]] = []
     arguments = (prepared, NAME, NO_WEIGHTS, tmp_path / "out", lambda done, total: told.append((done, total)))
     if deaths == 3:
@@ -156,7 +157,7 @@ def test_workers_that_die_are_replaced_but_not_for_ever(
 def test_a_damaged_file_is_told_by_its_name(
     prepared: Preprocessed, out: Path, embedded: tuple[Embeddings, list[tuple[int, int]]]
 ) -> None:
-    path = embedded[0].paths("val")[0]
+    path = embedded[0].parts("val")[0][1]
     whole = path.read_bytes()
     try:
         for broken in (whole[:100], whole[: len(whole) // 2] + bytes(50) + whole[len(whole) // 2 + 50 :]):
@@ -171,3 +172,23 @@ def test_a_place_that_cant_be_written_is_told(prepared: Preprocessed, tmp_path: 
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="can't be written"):
         embed(prepared, NAME, NO_WEIGHTS, tmp_path / "file")
+
+
+def test_maps_and_views_lead_to_the_features(prepared: Preprocessed, tmp_path_factory: pytest.TempPathFactory) -> None:
+    from imgcls_ray.models.network import build_features
+    from imgcls_ray.models.tail import section
+
+    out = tmp_path_factory.mktemp("maps")
+    plain = embed(prepared, NAME, NO_WEIGHTS, out)
+    maps = embed(prepared, NAME, NO_WEIGHTS, out, unfrozen=4, views=1)
+    assert maps.computed == len(prepared.index.shards) + len(prepared.index.of("train"))
+    stored, labels = maps.load("train", views=1)
+    rows = prepared.index.rows("train")
+    assert (len(stored), stored.ndim) == (2 * rows, 4)
+    np.testing.assert_array_equal(labels[:rows], labels[rows:])
+    backbone = build_features(NAME, Size(32, 40), 3, NO_WEIGHTS)
+    features = section(backbone, 4, 0)(stored).numpy()
+    assert_same(features[:rows], plain.load("train")[0])
+    assert np.abs(features[rows:] - features[:rows]).max() > 0.01 * np.abs(features).max()
+    assert embed(prepared, NAME, NO_WEIGHTS, out, unfrozen=4, views=1).computed == 0
+    assert len(maps.load("val", views=1)[0]) == prepared.index.rows("val")

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgcls_ray.config import PreprocessSettings, Size
+from imgcls_ray.config import PreprocessSettings, Size, TrialSettings
 from imgcls_ray.data.preprocess import Preprocessed, preprocess
-from imgcls_ray.training.feed import MemoryFeed, ShardFeed, open_feed
-from imgcls_ray.training.job import TrialData
+from imgcls_ray.training.feed import Feed, MemoryFeed, PartsFeed, open_feed
+from imgcls_ray.training.job import TrialData, TrialJob
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,12 @@ def preprocessed(ray_local: None, pictures: Path, tmp_path_factory: pytest.TempP
     return preprocess(str(pictures), tmp_path_factory.mktemp("sets"), settings)
 
 
-def seen(feed: MemoryFeed | ShardFeed, seed: int | None) -> list[tuple[int, bytes]]:
+def train_feed(preprocessed: Preprocessed, **options: int) -> Feed:
+    data = TrialData(preprocessed.path, Size(8, 8), 3, 3)
+    return open_feed(TrialJob(TrialSettings(), 0, data), "train", **options)
+
+
+def seen(feed: Feed, seed: int | None) -> list[tuple[int, bytes]]:
     found = []
     for chunk in feed.chunks(seed):
         images, labels = chunk.samples.numpy(), chunk.labels.numpy()
@@ -24,16 +29,17 @@ def seen(feed: MemoryFeed | ShardFeed, seed: int | None) -> list[tuple[int, byte
 
 
 def test_shards_read_one_by_one_give_what_memory_gives(preprocessed: Preprocessed) -> None:
-    whole = open_feed(TrialData(preprocessed.path, Size(8, 8), 3, 3), "train")
+    whole, parts = train_feed(preprocessed), train_feed(preprocessed, chunk_bytes=2000)
     assert isinstance(whole, MemoryFeed)
-    parts = ShardFeed(preprocessed.path, preprocessed.index, "train", chunk_bytes=2000)
+    assert isinstance(parts, PartsFeed)
     assert len(list(parts.chunks(0))) > 1
     assert parts.rows == whole.rows == preprocessed.index.rows("train")
     assert sorted(seen(parts, 3)) == sorted(seen(whole, None))
 
 
 def test_a_seed_shuffles_and_is_repeated(preprocessed: Preprocessed) -> None:
-    feed = ShardFeed(preprocessed.path, preprocessed.index, "train", chunk_bytes=2000)
+    feed = train_feed(preprocessed, chunk_bytes=2000)
     assert seen(feed, 1) == seen(feed, 1)
     assert seen(feed, 1) != seen(feed, 2)
-    np.testing.assert_array_equal(next(feed.chunks(None)).order, np.arange(len(next(feed.chunks(None)).order)))
+    chunk = next(feed.chunks(None))
+    np.testing.assert_array_equal(chunk.order, np.arange(len(chunk.order)))

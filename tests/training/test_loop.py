@@ -8,6 +8,7 @@ from imgcls_ray.config import Size, TrialSettings
 from imgcls_ray.training.feed import MemoryFeed
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
 from imgcls_ray.training.loop import Loop
+from imgcls_ray.training.network import build_network
 from tests.conftest import picture
 
 SETTINGS: dict[str, Any] = {
@@ -29,7 +30,7 @@ def feed(each: int, seed: int) -> MemoryFeed:
 def loop(**changes: Any) -> Loop:
     settings = TrialSettings(**{**SETTINGS, **changes})
     job = TrialJob(settings, trial_seed(0, settings), TrialData(Path(), Size(16, 16), 3, 3))
-    return Loop(job, feed(20, 0), feed(7, 1000))
+    return Loop(job, build_network(job, None), feed(20, 0), feed(7, 1000))
 
 
 def test_it_learns() -> None:
