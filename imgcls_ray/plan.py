@@ -11,6 +11,7 @@ from imgcls_ray.models.backbones import BACKBONES, SCRATCH
 from imgcls_ray.models.weights import Weights, resolve_weights
 from imgcls_ray.search.space import SearchSpace, load_space
 from imgcls_ray.storage import Storage, folder_name
+from imgcls_ray.tracking.location import check_reachable, resolve_uri
 
 SCRATCH_SIZE = 32
 """Height and width, in pixels, of pictures for the network from scratch where nobody says otherwise."""
@@ -38,26 +39,41 @@ class Plan:
         """Its name in the model registry."""
         return self.settings.tracking.model_name or folder_name(Path(self.settings.data).resolve().name)
 
+    @property
+    def resolved(self) -> RunSettings:
+        """The settings with every name and place filled in, so that they can be saved and run again from anywhere."""
+        tracking = self.settings.tracking.model_copy(update={"model_name": self.model_name})
+        places = {"data": str(Path(self.settings.data).expanduser().resolve()), "storage": str(self.storage.root)}
+        return self.settings.model_copy(update={**places, "study": self.study, "tracking": tracking})
+
 
 def make_plan(settings: RunSettings) -> Plan:
-    """Check a request.
+    """Check a request, what costs least first. Nothing is written or started.
 
     Raises:
         InputError: the data, the search space, the weights or the storage can't be used.
+        ClusterError: the tracking server does not answer.
     """
-    list_source(settings.data)
+    source = list_source(settings.data)
     space = load_space(settings.search.space).narrowed(settings.search)
     sizes = {
         (name, text): _size(name, text)
         for name in map(str, space.values("backbone"))
         for text in map(str, space.values("image_size"))
     }
-    weights = {name: resolve_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
     storage = Storage.open(settings.storage)
+    if storage.root.is_relative_to(source.root):
+        raise StorageError(
+            f"The storage can't lie inside the data folder, where its folders would count as classes; {storage.root} "
+            f"is inside {source.root}: choose another place with --storage."
+        )
     name = folder_name(Path(settings.data).resolve().name)
     study = settings.study or f"{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
     if storage.study(study).exists():
         raise StorageError(f"A study named '{study}' is in {storage.root} already: choose another name with --study.")
+    tracking = resolve_uri(storage.root, settings.tracking.uri)
+    weights = {name: resolve_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
+    check_reachable(tracking)
     return Plan(settings, storage, study, space, weights, sizes)
 
 

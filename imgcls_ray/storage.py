@@ -3,14 +3,15 @@
 import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from imgcls_ray.errors import SettingsError, StorageError
 
+_PROBE_BYTES = 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -22,21 +23,23 @@ class Storage:
 
     @classmethod
     def open(cls, root: str) -> "Storage":
-        """The storage at `root`, made if need be and proved to be writable.
+        """The storage at `root`, proved to be writable. Nothing is left behind: whoever has something to keep makes it.
 
         Raises:
-            StorageError: no folder, or not writable.
+            StorageError: no folder, not writable, or full.
         """
         if "://" in root and not root.startswith("file://"):
             raise StorageError(
                 f"The storage must be a folder that every node sees (a mounted bucket is one); received '{root}'."
             )
-        path = Path(root.removeprefix("file://")).expanduser().resolve()
-        with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
-            probe = path / f".probe-{uuid4().hex}"
-            probe.touch()
-            probe.unlink()
+        with writing(Path(root)):
+            path = Path(root.removeprefix("file://")).expanduser().resolve()
+            # Where there is none yet, the folder that it will be made in tells.
+            there = next(folder for folder in (path, *path.parents) if folder.exists())
+            with tempfile.TemporaryFile(dir=there) as probe:
+                probe.write(bytes(_PROBE_BYTES))
+                probe.flush()
+                os.fsync(probe.fileno())
         return cls(path)
 
     @property
@@ -76,12 +79,16 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except (ConnectionError, ChildProcessError):
+        raise  # a closed pipe or network: not of the file system
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # A library in between (HDF5, a Ray task) may keep the number in its text only, at the end of a long one.
+        text = str(error).strip().rpartition("\n")[2]
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in text:
             raise StorageError(
-                f"The disk of the storage '{path}' is full: free some space or choose another."
+                f"The disk of the storage '{path}' is full: free some space or choose another place with --storage."
             ) from error
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = os.strerror(error.errno) if error.errno else text
         raise StorageError(
             f"The storage '{path}' can't be written ({reason.lower()}): choose a folder of yours with --storage."
         ) from error

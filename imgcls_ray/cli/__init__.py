@@ -44,7 +44,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="imgcls", standalone_mode=False)
     except ImgclsError as error:
         _fail(str(error), error.exit_code)
     except TyperException as error:

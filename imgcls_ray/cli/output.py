@@ -27,8 +27,8 @@ class Output:
 
     def line(self, text: str, name: str = "", after: str = "") -> None:
         """One line: `name` in bold, `text`, `after` in dim. It is not cut or wrapped here: a path stays whole."""
-        parts = [(f"{name:<{INDENT}} ", "bold"), text, (f" {after}" if after else "", "dim")]
-        self.console.print(Text.assemble(*parts), soft_wrap=True)
+        head = (f"{name:<{INDENT}} ", "bold") if name else ""
+        self.console.print(Text.assemble(head, text, (f" {after}" if after else "", "dim")), soft_wrap=True)
 
 
 @contextlib.contextmanager

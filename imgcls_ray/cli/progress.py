@@ -7,11 +7,12 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from imgcls_ray.cli.output import Output
+from imgcls_ray.cli.output import INDENT, Output
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.pipeline import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
 
+MARGIN = " " * (INDENT + 1)
 WIDE = 80
 """Columns of a terminal that has room for a long bar."""
 
@@ -62,7 +63,7 @@ class Progress(RunListener):
 
     def step_ended(self, summary: str) -> None:
         self._end()
-        self._out.line(summary, after=f"({time.perf_counter() - self._started:.1f} s)")
+        self._out.line(MARGIN + summary, after=f"({time.perf_counter() - self._started:.1f} s)")
 
     def study_started(self, study: StudyInfo) -> None:
         self._trials = study.trials
@@ -79,7 +80,7 @@ class Progress(RunListener):
             self._best = outcome.value if self._best is None else max(self._best, outcome.value)
         self._show()
         if failed or not self._live:
-            self._out.line(_told(outcome))
+            self._out.line(MARGIN + _told(outcome))
 
     def _begin(self, name: str) -> None:
         self._started = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from imgcls_ray.errors import nearest
@@ -35,8 +36,8 @@ def _fault(error: TyperException, context: Any) -> str:
 
 
 def _value_fault(error: TyperException) -> str:
-    faults = error.__cause__.errors() if hasattr(error.__cause__, "errors") else []
-    received = f"; received '{faults[0]['input']}'" if faults else ""
+    cause = error.__cause__
+    received = f"; received '{cause.errors()[0]['input']}'" if isinstance(cause, ValidationError) else ""
     return _first_lower(error.message) + received
 
 
