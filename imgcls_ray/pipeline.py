@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from imgcls_ray import quiet
 from imgcls_ray.config import RunSettings, Size, flatten
+from imgcls_ray.config.saving import write_settings
 from imgcls_ray.data.preprocess import Preprocessed, preprocess
 from imgcls_ray.errors import DataError
 from imgcls_ray.jobs.connection import cluster
@@ -80,6 +81,8 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         )
         study = Study(info, plan.storage.study(plan.study), plan.space, settings.search, data, resources)
         listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")
+        study.folder.mkdir(parents=True)
+        saved = write_settings(study.folder / "settings.yaml", settings)
         outcome = run_study(study, Listeners([listener, tracker.listener()]))
         listener.step_ended(_search_summary(outcome))
 
@@ -88,7 +91,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         bundle, metrics = build_winner(plan, study, outcome, sets)
         evaluate_seconds = clock.lap()
         listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
-        tracker.log_study(metrics)
+        tracker.log_study(metrics, [saved])
         registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
     return RunResult(
         study=outcome,

@@ -59,6 +59,14 @@ def test_the_main_job_ends_in_a_registered_model(finished: tuple[api.RunResult, 
     assert [outcome.number for outcome in notes.ended] == [0, 1, 2]
 
 
+def test_the_resolved_settings_are_kept_and_can_be_used_again(
+    finished: tuple[api.RunResult, Notes], storage: Path
+) -> None:
+    file = storage / "studies" / finished[0].study.name / "settings.yaml"
+    kept = api.load_settings(api.RunSettings, file)
+    assert (kept.search.trials, kept.search.space, kept.preprocess.val_fraction) == (3, "quick", 0.1)
+
+
 def test_a_second_run_decodes_nothing_and_repeats_the_search(
     finished: tuple[api.RunResult, Notes], pictures: Path, storage: Path
 ) -> None:
