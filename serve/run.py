@@ -10,7 +10,8 @@ from pathlib import Path
 from types import FrameType
 
 from imgcls_ray.errors import ModelError
-from serve.cluster import LOCAL, ray_at
+from imgcls_ray.jobs.connection import LOCAL, address_of
+from serve.cluster import ray_at
 from serve.port import free_port
 from serve.settings import ServeSettings
 
@@ -54,7 +55,7 @@ def run(
     """
     from serve.loading import check, locate
 
-    address = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    address = address_of(address)
     with _until_stopped():
         if address == LOCAL:
             port = free_port(host, port)

@@ -1,48 +1,101 @@
 """Joining a Ray cluster, or starting a local one for the length of a command."""
 
+import json
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from imgcls_ray import quiet
 from imgcls_ray.errors import ClusterError
+from imgcls_ray.jobs.loopback import on_loopback
+from imgcls_ray.jobs.reach import check_reachable
+
+LOCAL = "local"
+"""The address that means a Ray of our own."""
+
+_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets it for the entrypoint of a job, with the job's settings in it."""
 
 
 def inside_job() -> bool:
     """Whether this process is the entrypoint of a submitted Ray job."""
-    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+    return _JOB in os.environ
+
+
+def address_of(address: str | None = None) -> str:
+    """Where Ray is looked for: `address`, else RAY_ADDRESS, else `local`."""
+    return address or os.environ.get("RAY_ADDRESS") or LOCAL
 
 
 @contextmanager
-def cluster(address: str | None = None) -> Iterator[None]:
-    """Ray for the length of the block: the cluster at `address` or RAY_ADDRESS, else one started here.
+def cluster(address: str | None = None, cpus: int | None = None, logs: bool = False) -> Iterator[None]:
+    """Ray for the length of the block: the cluster at `address` or RAY_ADDRESS, else one started here, on loopback.
 
     A Ray that this process has started or joined before is used as it is, and stays.
     Without an address `ray.init` would join whatever cluster runs on this machine; here it never does.
+    `cpus` are those of a local Ray, by default all of the machine. With `logs` the workers' lines come to the terminal.
 
     Raises:
-        ClusterError: the cluster can't be reached.
+        ClusterError: the cluster can't be reached, or a local one can't be started.
     """
-    import ray
+    quiet.set_environment()
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    with _handlers_kept():
+        import ray
 
     if ray.is_initialized():
         yield
         return
-    target = address or os.environ.get("RAY_ADDRESS") or "local"
-    quiet.set_environment()
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # Workers of a local Ray inherit our environment; a cluster's are told.
-    options = {"include_dashboard": False} if target == "local" else {"runtime_env": {"env_vars": quiet.SETTINGS}}
+    target = address_of(address)
+    with on_loopback() if target == LOCAL else nullcontext():
+        with _handlers_kept():
+            _connect(target, cpus, logs)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _connect(target: str, cpus: int | None, logs: bool) -> None:
+    import ray
+    from ray.exceptions import RayError
+
+    if target == LOCAL:
+        options: dict[str, Any] = {"include_dashboard": False, "num_cpus": cpus}
+        what = "A local Ray can't be started"
+    else:
+        check_reachable(target)
+        # Workers of a local Ray inherit our environment; a cluster's are told.
+        options = {"runtime_env": {"env_vars": _variables()}}
+        what = f"The Ray cluster at '{target}' can't be joined"
     try:
-        ray.init(address=target, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ClusterError(
-            f"The Ray cluster at '{target}' can't be reached: {first} "
-            "Start one with 'ray start --head', or leave --address and RAY_ADDRESS out for a local one."
-        ) from error
+        ray.init(address=target, log_to_driver=logs, logging_level=logging.ERROR, **options)
+    except (OSError, ValueError, RuntimeError, RayError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ClusterError(f"{what}: {lines[0].rstrip('.')}.") from error
+
+
+def _variables() -> dict[str, str]:
+    """Environment of the cluster's workers; what the job was submitted with stays, since Ray refuses a second value."""
+    job = json.loads(os.environ.get(_JOB) or "{}")
+    given = (job.get("runtime_env") or {}).get("env_vars") or {}
+    return {name: value for name, value in quiet.SETTINGS.items() if name not in given}
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Ray puts a handler of its own on SIGTERM, where one of ours may be; without one Ray's does, it shuts down."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        ray.shutdown()
+        for number, handler in before.items():
+            if handler not in (None, signal.SIG_DFL):
+                signal.signal(number, handler)
