@@ -7,6 +7,7 @@ from pathlib import Path
 from imgcls_ray.config import RunSettings, Size, parse_size
 from imgcls_ray.data.sources import list_source
 from imgcls_ray.errors import SettingsError, StorageError, nearest
+from imgcls_ray.jobs.connection import inside_job
 from imgcls_ray.models.backbones import BACKBONES, SCRATCH
 from imgcls_ray.models.weights import Weights, resolve_weights
 from imgcls_ray.search.space import SearchSpace, load_space
@@ -54,6 +55,7 @@ def make_plan(settings: RunSettings) -> Plan:
         InputError: the data, the search space, the weights or the storage can't be used.
         ClusterError: the tracking server does not answer.
     """
+    _check_job(settings)
     source = list_source(settings.data)
     space = load_space(settings.search.space).narrowed(settings.search)
     sizes = {
@@ -75,6 +77,16 @@ def make_plan(settings: RunSettings) -> Plan:
     weights = {name: resolve_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
     check_reachable(tracking)
     return Plan(settings, storage, study, space, weights, sizes)
+
+
+def _check_job(settings: RunSettings) -> None:
+    """A job's own folder is a copy on one node that Ray deletes: nothing to keep results in."""
+    given = settings.storage if "storage" in settings.model_fields_set else ""
+    if inside_job() and not (Path(given.removeprefix("file://")).expanduser().is_absolute() or "://" in given):
+        raise SettingsError(
+            "Inside a Ray job the storage must be named as an absolute path that every node sees; received "
+            f"{repr(given) if given else 'none'}: add --storage DIR."
+        )
 
 
 def _size(name: str, text: str) -> Size:
