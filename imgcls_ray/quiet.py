@@ -19,12 +19,13 @@ def import_tensorflow() -> None:
     """Import TensorFlow now, its start-up notes kept from stderr. A failing import is told as ever."""
     if "tensorflow" not in sys.modules:
         set_environment()
-        with _stderr_closed():
+        with native_messages_hidden():
             import tensorflow  # noqa: F401
 
 
 @contextmanager
-def _stderr_closed() -> Iterator[None]:
+def native_messages_hidden() -> Iterator[None]:
+    """Keep from stderr whatever is written there in the block, by native code too."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

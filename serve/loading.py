@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from imgcls_ray import quiet
 from imgcls_ray.bundle.bundle import load_bundle
+from imgcls_ray.inference.device import claim
 from imgcls_ray.tracking.registry import resolve
 from serve.predictor import Predictor
 from serve.settings import ServeSettings
@@ -37,11 +37,7 @@ def load_predictor(settings: ServeSettings) -> Predictor:
     Raises:
         ModelError: there is no such bundle, or a check fails.
     """
-    quiet.import_tensorflow()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(settings.cpus)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    claim(settings.cpus)
     predictor = Predictor(load_bundle(locate(settings)), settings)
     predictor.warm_up()
     return predictor

@@ -1,9 +1,8 @@
 """What runs on the cluster: an actor that holds one backbone and embeds one shard at a time."""
 
 import io
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -41,7 +40,9 @@ class ShardEmbedder:
         self._format = format
         self._error: ImgclsError | None = None
         self._engine: Engine | None = None
-        _prepare_tensorflow(threads)
+        from imgcls_ray.inference.device import claim
+
+        claim(threads)
         from imgcls_ray.inference.engine import load_engine
         from imgcls_ray.models.features import build_features
         from imgcls_ray.models.tail import trunk
@@ -78,15 +79,3 @@ class ShardEmbedder:
         except OSError as error:
             raise storage_error(target, error) from error
         return entry.rows
-
-
-def _prepare_tensorflow(threads: int) -> None:
-    """Bind TensorFlow to this actor's CPUs and let it take GPU memory as it needs it, before it starts."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
-    config: Any = tf.config
-    config.threading.set_intra_op_parallelism_threads(threads)
-    config.threading.set_inter_op_parallelism_threads(1)
-    for device in config.list_physical_devices("GPU"):
-        config.experimental.set_memory_growth(device, True)

@@ -49,7 +49,7 @@ class TrialTrainable(tune.Trainable):
 
             self._runner: Any = Gang(context.workers, context.folder, context.cpus, context.gpus)
         else:
-            from imgcls_ray.training.device import claim
+            from imgcls_ray.inference.device import claim
             from imgcls_ray.training.runner import Solo
 
             claim(context.cpus)

@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 
+from imgcls_ray import quiet
 from imgcls_ray.errors import ImgclsError
 from imgcls_ray.training.mailbox import Answer, Command
 
@@ -62,10 +63,10 @@ class Member:
     """This process's part of the gang. TensorFlow is loaded and the workers are joined here."""
 
     def __init__(self, cpus: float, gpus: float) -> None:
-        with _native_messages_hidden():
+        with quiet.native_messages_hidden():
             import tensorflow as tf
 
-            from imgcls_ray.training.device import claim
+            from imgcls_ray.inference.device import claim
 
             if not gpus:
                 # Ray may leave the node's GPUs in sight of workers that hold none.
@@ -116,16 +117,3 @@ class Member:
 def _temporary() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="imgcls-gang-") as folder:
         yield Path(folder) / "state.npz"
-
-
-@contextlib.contextmanager
-def _native_messages_hidden() -> Iterator[None]:
-    """Hide what TensorFlow's C++ writes to stderr while it loads; no variable of TensorFlow's silences it."""
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
