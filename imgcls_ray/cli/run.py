@@ -1,5 +1,6 @@
 """`imgcls run`: the main job."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -192,6 +193,8 @@ def execute(flags: dict[str, Any], config: Path | None, overrides: list[str], as
         settings = load_settings(RunSettings, config, overrides, flags)
     except SettingsError as error:
         raise SettingsError(_by_flag(str(error), flags)) from error
+    # Tune's own handler would take Ctrl-C for a good end of the search, and wait for the running epochs first.
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
     with output(as_json) as out:
         from imgcls_ray.cli.progress import Progress
         from imgcls_ray.cli.summary import print_summary
