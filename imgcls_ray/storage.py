@@ -3,14 +3,17 @@
 import errno
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgcls_ray.errors import SettingsError, StorageError
+from imgcls_ray.errors import ImgclsError, SettingsError, StorageError
 
+LEAST_FREE = 32_000_000
+"""Free bytes without which no study is begun: its records, one model and its copy in the registry."""
 _PROBE_BYTES = 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -40,6 +43,12 @@ class Storage:
                 probe.write(bytes(_PROBE_BYTES))
                 probe.flush()
                 os.fsync(probe.fileno())
+            free = shutil.disk_usage(there).free
+        if free < LEAST_FREE:
+            raise StorageError(
+                f"The disk of the storage '{path}' is full: {free / 1e6:.0f} MB are free and a run needs at least "
+                f"{LEAST_FREE / 1e6:.0f}; free some space or choose another place with --storage."
+            )
         return cls(path)
 
     @property
@@ -79,19 +88,28 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (ConnectionError, ChildProcessError):
-        raise  # a closed pipe or network: not of the file system
-    except OSError as error:
-        # A library in between (HDF5, a Ray task) may keep the number in its text only, at the end of a long one.
-        text = str(error).strip().rpartition("\n")[2]
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in text:
+    except ImgclsError:
+        raise
+    except Exception as error:
+        if _is_full(error):
             raise StorageError(
                 f"The disk of the storage '{path}' is full: free some space or choose another place with --storage."
             ) from error
-        reason = os.strerror(error.errno) if error.errno else text
+        # A closed pipe or network is an OSError too, but none of the file system.
+        if not isinstance(error, OSError) or isinstance(error, ConnectionError | ChildProcessError):
+            raise
+        # A library in between (HDF5, a Ray task) may give no number, but a text whose last line tells.
+        reason = os.strerror(error.errno) if error.errno else str(error).strip().rpartition("\n")[2]
         raise StorageError(
             f"The storage '{path}' can't be written ({reason.lower()}): choose a folder of yours with --storage."
         ) from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a full disk is behind it; Tune, HDF5 and SQLite tell it in their texts only."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(text in str(error) for text in (os.strerror(errno.ENOSPC), "database or disk is full"))
 
 
 def folder_name(text: str) -> str:
