@@ -24,10 +24,10 @@ def build_network(job: TrialJob, backbone: keras.Model | None) -> keras.Model:
     """
     keras.utils.set_random_seed(job.seed)
     settings, data = job.settings, job.data
-    if data.embeddings is None or backbone is None:
+    if data.embeddings is None:
         return build_scratch(settings, data.size, data.channels, data.classes)
     head = build_head(settings, data.embeddings.features, data.classes)
-    if settings.unfrozen_layers == 0:
+    if settings.unfrozen_layers == 0 or backbone is None:
         return head
     tail = trainable_copy(section(backbone, settings.unfrozen_layers, 0))
     return keras.Model(tail.input, head(tail.output))

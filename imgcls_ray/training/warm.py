@@ -28,8 +28,11 @@ class Warm:
         self._backbone: tuple[Any, keras.Model | None] = (None, None)
 
     def backbone(self, job: TrialJob) -> keras.Model | None:
-        """The pretrained backbone of a job; None where it has none."""
-        key = (job.settings.backbone, job.data.path, job.data.embeddings and job.data.embeddings.folder)
+        """The pretrained backbone of a job; None where it has none, or trains a head on its features alone."""
+        embeddings = job.data.embeddings
+        if embeddings is None or embeddings.unfrozen == job.settings.unfrozen_layers == 0:
+            return None
+        key = (job.data.path, embeddings.folder)
         if self._backbone[0] != key:
             self._backbone = (key, load_backbone(job))
         return self._backbone[1]

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,28 +12,40 @@ import ray
 from ray.util import placement_group_table
 
 from imgcls_ray.config import Size, TrialSettings
+from imgcls_ray.data.index import Index, ShardEntry
+from imgcls_ray.data.labels import Labels
+from imgcls_ray.data.pixels import PixelOps
+from imgcls_ray.embeddings.store import Embeddings, file_of
 from imgcls_ray.errors import ClusterError, TrainingError
+from imgcls_ray.models import NO_WEIGHTS
 from imgcls_ray.training.gang import Gang
 from imgcls_ray.training.job import TrialData, TrialJob
 from imgcls_ray.training.mailbox import Answer, Command
 
 
-@dataclass(frozen=True)
-class Blobs:
-    """Stands for embeddings: three clouds of points, made where they are needed."""
-
-    features: int = 8
-    folder: Path = Path("blobs")
-
-    def load(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+def blobs(folder: Path) -> Embeddings:
+    """Embeddings of nothing: three clouds of points."""
+    shards = []
+    for split, rows in (("train", 120), ("val", 31)):
         rng = np.random.default_rng(len(split))
-        labels = rng.integers(0, 3, 120 if split == "train" else 31)
-        points = rng.normal(0, 1, (len(labels), self.features))
-        points[np.arange(len(labels)), labels] += 2
-        return points.astype(np.float32), labels
+        labels = rng.integers(0, 3, rows)
+        points = rng.normal(0, 1, (rows, 8))
+        points[np.arange(rows), labels] += 2
+        entry = ShardEntry(f"{split}.h5", split, rows, 0, split)  # type: ignore[arg-type]
+        np.savez(folder / file_of(entry, 0), features=points.astype(np.float32), labels=labels)
+        shards.append(entry)
+    labels_ = Labels.of(["a", "b", "c"])
+    index = Index(labels_, PixelOps(8, 8, "color"), "hdf5", "", "blobs", tuple(shards), {}, "")
+    return Embeddings(folder, index, "none", NO_WEIGHTS, 8, 0, 0, 0)
 
 
-DATA = TrialData(Path("unused"), Size(8, 8), 3, 3, Blobs())  # type: ignore[arg-type]
+@pytest.fixture(scope="module", autouse=True)
+def data(tmp_path_factory: pytest.TempPathFactory) -> None:
+    global DATA
+    DATA = TrialData(Path("unused"), Size(8, 8), 3, 3, blobs(tmp_path_factory.mktemp("blobs")))
+
+
+DATA: TrialData
 SETTINGS = TrialSettings(head_layers=1, head_width=8, batch_size=16, epochs=3, optimizer="sgd", learning_rate=0.1)
 
 
