@@ -4,7 +4,7 @@ import sys
 import time
 from types import TracebackType
 
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from imgcls_ray.cli.output import INDENT, Output
@@ -27,7 +27,7 @@ class Progress(RunListener):
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24 if out.console.width >= WIDE else 8),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}", markup=False),
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             console=out.console,
@@ -43,7 +43,7 @@ class Progress(RunListener):
 
     def __enter__(self) -> "Progress":
         self._bars.start()
-        self._begin("start")
+        self._begin("starting Ray and TensorFlow")
         return self
 
     def __exit__(
@@ -59,7 +59,7 @@ class Progress(RunListener):
 
     def step_advanced(self, done: int, total: int) -> None:
         if self._task is not None:
-            self._bars.update(self._task, completed=done, total=total)
+            self._bars.update(self._task, completed=done, total=total, count=f"{done}/{total}")
 
     def step_ended(self, summary: str) -> None:
         self._end()
@@ -84,7 +84,7 @@ class Progress(RunListener):
 
     def _begin(self, name: str) -> None:
         self._started = time.perf_counter()
-        self._task = self._bars.add_task(name, total=None, note="")
+        self._task = self._bars.add_task(name, total=None, count="", note="")
 
     def _end(self) -> None:
         if self._task is not None:
@@ -94,8 +94,8 @@ class Progress(RunListener):
     def _show(self) -> None:
         if self._task is not None:
             best = "" if self._best is None else f", best {self._best:.4f}"
-            note = f"{self._running} running{best}"
-            self._bars.update(self._task, completed=self._ended, total=self._trials, note=note)
+            self._bars.update(self._task, note=f"{self._running} running{best}")
+            self.step_advanced(self._ended, self._trials)
 
 
 def _told(outcome: TrialOutcome) -> str:
