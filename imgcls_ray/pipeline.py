@@ -108,6 +108,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         model=registered,
         bundle=str(bundle.path),
         storage=str(plan.storage.root),
+        data=str(first.path),
         reused={"preprocess": all(item.reused for item in sets.values()), "embed": computed == 0},
     )
 

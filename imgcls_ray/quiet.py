@@ -20,7 +20,9 @@ def import_tensorflow() -> None:
     if "tensorflow" not in sys.modules:
         set_environment()
         with native_messages_hidden():
-            import tensorflow  # noqa: F401
+            import tensorflow as tf
+        # Its Python part warns of retracing whenever models of several shapes are used in turn.
+        tf.get_logger().setLevel("ERROR")
 
 
 @contextmanager

@@ -33,6 +33,8 @@ class RunResult:
     model: Registered
     bundle: str
     storage: str
+    data: str
+    """The preprocessed set, of the first image size where there are several."""
     reused: dict[str, bool]
     """Whether `preprocess` and `embed` found their work done."""
 
@@ -63,5 +65,6 @@ class RunResult:
                 "bundle": self.bundle,
             },
             "storage": self.storage,
+            "data": self.data,
             "reused": self.reused,
         }

@@ -43,8 +43,10 @@ def demo(
     result = execute(flags, None, overrides or [], as_json)
     if not as_json:
         from imgcls_ray.cli.classify import classify
+        from imgcls_ray.data.manifest import read_manifest
 
-        example = sorted(Path(pictures, "7").iterdir())[0]
-        typer.echo("\nOne picture, classified by what was just registered:")
+        held_back = (row.path for row in read_manifest(Path(result.data)) if (row.label, row.split) == ("7", "test"))
+        example = Path(pictures, next(held_back))
+        typer.echo("\nOne picture of the test split, classified by what was just registered:")
         classify([str(example)], model=result.bundle, storage=storage, top=3)
         typer.echo("\nYour own pictures, in a folder with one folder per class:\n  imgcls run FOLDER")

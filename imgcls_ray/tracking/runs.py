@@ -75,7 +75,7 @@ class StudyRuns:
             self._client.update_run(known, status="RUNNING")
         self._trials[number] = known
         if not self._client.get_run(known).data.params:
-            self._log(known, params={key: str(value) for key, value in params.model_dump().items()})
+            self._log(known, params={key: str(value) for key, value in params.model_dump(exclude_unset=True).items()})
 
     def log_epochs(self, number: int, rows: "Sequence[Metric]") -> None:
         """Metrics of one trial's epochs, in one call per thousand."""
@@ -187,7 +187,9 @@ def _summary(outcome: StudyOutcome) -> str:
     def percent(trial: TrialOutcome | None) -> str:
         return "none" if trial is None or trial.value is None else f"{trial.value:.4f}"
 
-    rows = "".join(f"| {key} | {value} |\n" for key, value in outcome.best.params.model_dump().items())
+    rows = "".join(
+        f"| {key} | {value} |\n" for key, value in outcome.best.params.model_dump(exclude_unset=True).items()
+    )
     return (
         f"Best validation accuracy **{percent(outcome.best)}** (trial {outcome.best.number}), defaults "
         f"{percent(outcome.defaults)}; {len(outcome.trials)} trials in {outcome.seconds:.0f} s.\n\n"

@@ -15,7 +15,7 @@ INFO = StudyInfo("pets-1", 3, {"search.trials": "3"}, {"name": "pets", "fingerpr
 
 def outcome(number: int, value: float | None, state: str = "complete", epochs: int = 2) -> TrialOutcome:
     reason = None if state == "complete" else f"It was {state}."
-    return TrialOutcome(number, state, value, TrialSettings(), epochs, 1.5, {}, reason)  # type: ignore[arg-type]
+    return TrialOutcome(number, state, value, TrialSettings(dropout=0.3), epochs, 1.5, {}, reason)  # type: ignore[arg-type]
 
 
 def tell_trial(listener: StudyListener, ended: TrialOutcome) -> None:

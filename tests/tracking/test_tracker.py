@@ -63,7 +63,9 @@ def test_a_child_holds_the_settings_the_state_and_the_best_value(tracker: Tracke
     assert runs["trial-002"].data.tags["imgcls.state"] == "pruned"
     best = runs["trial-001"]
     assert best.data.metrics["best_val_accuracy"] == 0.8
-    assert best.data.params == {key: str(value) for key, value in TRIALS[1].params.model_dump().items()}
+    assert best.data.params == {
+        key: str(value) for key, value in TRIALS[1].params.model_dump(exclude_unset=True).items()
+    }
     assert best.data.tags["imgcls.best"] == "true"
     assert runs["trial-003"].data.tags["imgcls.reason"] == "It was failed."
     assert "best_val_accuracy" not in runs["trial-003"].data.metrics
