@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import picture
+from tests.processes import LOOPBACK, descendants, listening, sockets
 from tests.serve.conftest import picture_bytes
 
 COMMAND = [sys.executable, "-c", "from imgcls_ray.cli import main; main()", "serve"]
@@ -146,11 +146,9 @@ def test_health_and_description(service: Service) -> None:
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux' table of sockets")
 def test_nothing_of_it_listens_beyond_loopback(service: Service) -> None:
-    ours = _sockets(_descendants(service.process.pid))
-    assert ours
-    listening = [address for address, inode in _listening() if inode in ours]
-    assert len(listening) > 3
-    assert [address for address in listening if not address.startswith(("127.", "::1", "::ffff:127."))] == []
+    addresses = listening(descendants(service.process.pid))
+    assert len(addresses) > 3
+    assert [address for address in addresses if not address.startswith(LOOPBACK)] == []
 
 
 def test_a_port_in_use_is_one_sentence_and_exit_2(service: Service) -> None:
@@ -200,7 +198,7 @@ def test_ctrl_c_while_it_starts_ends_it_cleanly(bundle: Path) -> None:
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
-    while not _sockets({process.pid}) and time.monotonic() < deadline:  # Ray is on its way
+    while not sockets({process.pid}) and time.monotonic() < deadline:  # Ray is on its way
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -211,37 +209,3 @@ def test_ctrl_c_while_it_starts_ends_it_cleanly(bundle: Path) -> None:
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=PLAIN, timeout=120)
-
-
-def _descendants(root: int) -> set[int]:
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # it has ended
-    found = {root}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
-def _sockets(pids: set[int]) -> set[str]:
-    inodes = set()
-    for pid in pids:
-        try:
-            links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
-        except OSError:
-            continue  # it has ended
-        inodes |= {link[8:-1] for link in links if link.startswith("socket:[")}
-    return inodes
-
-
-def _listening() -> Iterator[tuple[str, str]]:
-    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
-        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A":  # LISTEN
-                raw = bytes.fromhex(fields[1].partition(":")[0])
-                words = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
-                yield socket.inet_ntop(family, words), fields[9]
