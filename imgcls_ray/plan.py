@@ -80,13 +80,17 @@ def make_plan(settings: RunSettings) -> Plan:
 
 
 def _check_job(settings: RunSettings) -> None:
-    """A job's own folder is a copy on one node that Ray deletes: nothing to keep results in."""
-    given = settings.storage if "storage" in settings.model_fields_set else ""
-    if inside_job() and not (Path(given.removeprefix("file://")).expanduser().is_absolute() or "://" in given):
-        raise SettingsError(
-            "Inside a Ray job the storage must be named as an absolute path that every node sees; received "
-            f"{repr(given) if given else 'none'}: add --storage DIR."
-        )
+    """A job's own folder is a copy that Ray makes and deletes: data is not read from there, and no result is kept."""
+    if not inside_job():
+        return
+    storage = settings.storage if "storage" in settings.model_fields_set else None
+    for name, given, way in (("storage", storage, "add --storage DIR"), ("data", settings.data, "write it out")):
+        absolute = given is not None and Path(given.removeprefix("file://")).expanduser().is_absolute()
+        if not absolute and "://" not in (given or ""):
+            raise SettingsError(
+                f"Inside a Ray job the {name} must be named as an absolute path that every node sees; received "
+                f"{'none' if given is None else repr(given)}: {way}."
+            )
 
 
 def _size(name: str, text: str) -> Size:

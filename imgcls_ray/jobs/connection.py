@@ -11,6 +11,7 @@ from typing import Any
 
 from imgcls_ray import quiet
 from imgcls_ray.errors import ClusterError
+from imgcls_ray.jobs.folder import leave, left
 from imgcls_ray.jobs.loopback import on_loopback
 from imgcls_ray.jobs.reach import check_reachable
 
@@ -38,6 +39,7 @@ def cluster(address: str | None = None, cpus: int | None = None, logs: bool = Fa
     A Ray that this process has started or joined before is used as it is, and stays.
     Without an address `ray.init` would join whatever cluster runs on this machine; here it never does.
     `cpus` are those of a local Ray, by default all of the machine. With `logs` the workers' lines come to the terminal.
+    Inside a job the working folder is the system's temporary one meanwhile: let paths be absolute before.
 
     Raises:
         ClusterError: the cluster can't be reached, or a local one can't be started.
@@ -51,7 +53,7 @@ def cluster(address: str | None = None, cpus: int | None = None, logs: bool = Fa
         yield
         return
     target = address_of(address)
-    with on_loopback() if target == LOCAL else nullcontext():
+    with on_loopback() if target == LOCAL else nullcontext(), left() if inside_job() else nullcontext():
         with _handlers_kept():
             _connect(target, cpus, logs)
         try:
@@ -69,8 +71,7 @@ def _connect(target: str, cpus: int | None, logs: bool) -> None:
         what = "A local Ray can't be started"
     else:
         check_reachable(target)
-        # Workers of a local Ray inherit our environment; a cluster's are told.
-        options = {"runtime_env": {"env_vars": _variables()}}
+        options = {"runtime_env": _runtime_env()}
         what = f"The Ray cluster at '{target}' can't be joined"
     try:
         ray.init(address=target, log_to_driver=logs, logging_level=logging.ERROR, **options)
@@ -79,11 +80,17 @@ def _connect(target: str, cpus: int | None, logs: bool) -> None:
         raise ClusterError(f"{what}: {lines[0].rstrip('.')}.") from error
 
 
-def _variables() -> dict[str, str]:
-    """Environment of the cluster's workers; what the job was submitted with stays, since Ray refuses a second value."""
-    job = json.loads(os.environ.get(_JOB) or "{}")
-    given = (job.get("runtime_env") or {}).get("env_vars") or {}
-    return {name: value for name, value in quiet.SETTINGS.items() if name not in given}
+def _runtime_env() -> dict[str, Any]:
+    """What a cluster's workers are told; those of a local Ray inherit our environment.
+
+    What the job was submitted with stays: Ray refuses a second value.
+    """
+    job = json.loads(os.environ.get(_JOB) or "{}").get("runtime_env") or {}
+    given = job.get("env_vars") or {}
+    ours: dict[str, Any] = {"env_vars": {name: text for name, text in quiet.SETTINGS.items() if name not in given}}
+    if inside_job() and "worker_process_setup_hook" not in job:
+        ours["worker_process_setup_hook"] = f"{leave.__module__}.{leave.__qualname__}"
+    return ours
 
 
 @contextmanager

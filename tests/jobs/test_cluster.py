@@ -1,0 +1,105 @@
+"""The main job as a Ray job on two nodes, with token authentication."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import write_tree
+from tests.jobs.conftest import RAY, TwoNodes
+
+FREE = """
+import json, time
+import ray
+
+ray.init(address="auto", logging_level="ERROR", log_to_driver=False)
+total = ray.cluster_resources()
+for _ in range(100):
+    free = ray.available_resources()
+    if free == total:
+        break
+    time.sleep(0.1)
+print(json.dumps([total, free]))
+"""
+
+
+def submit(two_nodes: TwoNodes, *words: str) -> subprocess.CompletedProcess[str]:
+    done = two_nodes.run(*RAY, "job", "submit", "--working-dir", ".", "--log-style", "record", "--", *words)
+    assert "401" not in done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def job(two_nodes: TwoNodes) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """A job of two trials that go on until time is over, and its document.
+
+    They go on, because a node takes longer to load TensorFlow than a trial on such pictures takes.
+    """
+    data = write_tree(two_nodes.root / "pictures", classes=2, each=40)
+    words = f"imgcls run {data} --storage {two_nodes.root}/runs --backbone cnn --image-size 24 --json"
+    done = submit(two_nodes, *words.split(), "--trials=2", "--epochs=10000", "--time-budget=30s")
+    document = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert document, done.stdout + done.stderr
+    return done, json.loads(document[-1])
+
+
+def test_the_job_succeeds_and_ends_in_a_registered_model(
+    two_nodes: TwoNodes, job: tuple[subprocess.CompletedProcess[str], dict[str, Any]]
+) -> None:
+    done, document = job
+    assert done.returncode == 0
+    assert document["trials"] == 2
+    assert document["failed"] == 0
+    assert document["workers"] == 1
+    assert document["images"]["used"] == 80
+    assert (document["model"]["name"], document["model"]["version"]) == ("pictures", 1)
+    from imgcls_ray import api
+
+    bundle = api.load_model("models:/pictures@champion", str(two_nodes.root / "runs"))
+    assert bundle.labels.names == ("class0", "class1")
+
+
+def test_the_document_is_the_last_line_of_the_jobs_log(
+    two_nodes: TwoNodes, job: tuple[subprocess.CompletedProcess[str], dict[str, Any]]
+) -> None:
+    done, document = job
+    [name] = set(re.findall(r"raysubmit_\w+", done.stdout))
+    logs = two_nodes.run(*RAY, "job", "logs", name)
+    lines = [line for line in logs.stdout.splitlines() if line]
+    assert json.loads(lines[-1]) == document
+    assert len(lines) < 60
+
+
+def test_both_nodes_trained_at_the_same_time(
+    two_nodes: TwoNodes, job: tuple[subprocess.CompletedProcess[str], dict[str, Any]]
+) -> None:
+    """By the processes that reported: on which node each ran, says Ray, and from when to when, say Tune's notes."""
+    study = two_nodes.root / "runs" / "studies" / job[1]["study"]
+    [notes] = sorted(study.glob("tune/experiment_state-*.json"))[-1:]
+    results = [json.loads(state)["last_result"] for _, state in json.loads(notes.read_text())["trial_data"]]
+    node_of = {actor["pid"]: actor["node_id"] for actor in two_nodes.get("actors") if actor["node_id"]}
+    first, second = ((r["timestamp"] - r["time_total_s"], r["timestamp"]) for r in results)
+    assert len({node_of[result["pid"]] for result in results}) == 2
+    assert min(first[1], second[1]) - max(first[0], second[0]) > 1
+
+
+def test_everything_is_free_afterwards(
+    two_nodes: TwoNodes, job: tuple[subprocess.CompletedProcess[str], dict[str, Any]]
+) -> None:
+    done = two_nodes.run(sys.executable, "-c", FREE, RAY_ADDRESS=two_nodes.address)
+    assert done.returncode == 0, done.stderr
+    total, free = json.loads(done.stdout)
+    assert total["CPU"] == 2
+    assert {name: free.get(name) for name in ("CPU", "memory")} == {name: total[name] for name in ("CPU", "memory")}
+    assert {group["state"] for group in two_nodes.get("placement_groups")} <= {"REMOVED"}
+
+
+def test_a_wrong_request_is_a_failed_job_with_its_sentence_and_exit_code(two_nodes: TwoNodes, pictures: Path) -> None:
+    done = submit(two_nodes, "imgcls", "run", str(pictures), "--backbone", "cnn")
+    assert done.returncode == 1  # that is ray job submit's own
+    assert "failed with exit code 2" in done.stdout + done.stderr
+    assert "imgcls: Inside a Ray job the storage must be named" in done.stdout
