@@ -12,7 +12,9 @@ SMALL_BACKBONES = ("mobilenet_v2_0.35", "mobilenet_0.25", "mobilenet_v2_1.0")
 
 def demo(
     storage: Storage = "./imgcls-runs",
-    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Trials of the search.")] = 16,
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Trials of the search.", show_default="16")
+    ] = None,
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
@@ -20,27 +22,28 @@ def demo(
     from pathlib import Path
 
     from imgcls_ray.cli.output import output
-    from imgcls_ray.cli.run import execute
+    from imgcls_ray.cli.run import execute, load
     from imgcls_ray.digits import write_digits
     from imgcls_ray.models.weights import at_hand
     from imgcls_ray.storage import Storage as Root
     from imgcls_ray.storage import writing
 
     root = Root.open(storage).root
+    pictures = root / "demo" / "digits"
+    frozen = [name for name in SMALL_BACKBONES if at_hand(name)][:1]
+    ours = [
+        "preprocess.colorspace=grayscale",
+        f"search.backbones=[{', '.join(['cnn', *frozen])}]",
+        "search.image_size=32",
+        "search.trials=16",
+    ]
+    flags = {"data": str(pictures), "storage": storage, "search.trials": trials}
+    settings = load(flags, None, [*ours, *(overrides or [])])
     with output(as_json) as out:
         with writing(root):
-            pictures = write_digits(root / "demo" / "digits")
+            write_digits(pictures)
         out.line(f"1,797 scanned digits in {pictures}", "demo")
-    frozen = [name for name in SMALL_BACKBONES if at_hand(name)][:1]
-    flags = {
-        "data": str(pictures),
-        "storage": storage,
-        "preprocess.colorspace": "grayscale",
-        "search.backbones": ["cnn", *frozen],
-        "search.image_size": 32,
-        "search.trials": trials,
-    }
-    result = execute(flags, None, overrides or [], as_json)
+    result = execute(settings, as_json)
     if not as_json:
         from imgcls_ray.cli.classify import classify
         from imgcls_ray.data.manifest import read_manifest

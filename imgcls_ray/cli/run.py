@@ -10,6 +10,7 @@ from imgcls_ray.cli.options import FOLDER, Config, Json, Overrides
 from imgcls_ray.errors import SettingsError
 
 if TYPE_CHECKING:
+    from imgcls_ray.config import RunSettings
     from imgcls_ray.result import RunResult
 
 FLAGS = {
@@ -181,18 +182,23 @@ def run(
         "tracking.uri": tracking_uri,
         "tracking.model_name": model_name,
     }
-    execute(flags, config, overrides or [], as_json)
+    execute(load(flags, config, overrides or []), as_json)
 
 
-def execute(flags: dict[str, Any], config: Path | None, overrides: list[str], as_json: bool) -> "RunResult":
-    """Load the settings, run the job, print its result."""
-    from imgcls_ray.cli.output import output
+def load(flags: dict[str, Any], config: Path | None, overrides: list[str]) -> "RunSettings":
+    """The settings, or the rule that one of them breaks in the words of its flag."""
     from imgcls_ray.config import RunSettings, load_settings
 
     try:
-        settings = load_settings(RunSettings, config, overrides, flags)
+        return load_settings(RunSettings, config, overrides, flags)
     except SettingsError as error:
         raise SettingsError(_by_flag(str(error), flags)) from error
+
+
+def execute(settings: "RunSettings", as_json: bool) -> "RunResult":
+    """Run the job, show its progress and print its result."""
+    from imgcls_ray.cli.output import output
+
     # Tune's own handler would take Ctrl-C for a good end of the search, and wait for the running epochs first.
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
     with output(as_json) as out:

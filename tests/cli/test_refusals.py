@@ -206,6 +206,11 @@ def test_ui_without_records(imgcls: Call, storage: Path) -> None:
     assert said.err.splitlines()[-1].startswith("imgcls: ")
 
 
+def test_the_demo_writes_nothing_for_a_setting_that_breaks_a_rule(imgcls: Call, storage: Path) -> None:
+    said = imgcls("demo", "--storage", storage, "--set", "search.trails=3")
+    assert "did you mean 'search.trials'?" in said.sentence
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
