@@ -1,7 +1,7 @@
 """The main job, one step after another. A step whose result is already there is not done again."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imgcls_ray import quiet
@@ -60,6 +60,7 @@ def run(settings: RunSettings, listener: RunListener | None = None) -> RunResult
 def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     # Loaded here, so that a wrong request is told before TensorFlow is waited for.
     quiet.import_tensorflow()
+    from imgcls_ray.effort import affordable
     from imgcls_ray.search.resources import plan_resources
     from imgcls_ray.search.study import Study, run_study
     from imgcls_ray.tracking.registry import register
@@ -72,7 +73,9 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         clock = _Clock(time.perf_counter())
         sets = _preprocess(plan, listener)
         preprocess_seconds = clock.lap()
-        data, computed = _embed(plan, sets, listener)
+        space, note = affordable(plan, sets, resources.gpus > 0)
+        plan = replace(plan, space=space)
+        data, computed = _embed(plan, sets, listener, note)
         embed_seconds = clock.lap()
 
         first = next(iter(sets.values()))
@@ -134,7 +137,7 @@ def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
 
 
 def _embed(
-    plan: Plan, sets: dict[Size, Preprocessed], listener: RunListener
+    plan: Plan, sets: dict[Size, Preprocessed], listener: RunListener, note: str
 ) -> "tuple[dict[tuple[str, str], TrialData], int]":
     """What each backbone's trials learn from, and how many shards were computed for it."""
     from imgcls_ray.embeddings.compute import embed
@@ -155,6 +158,8 @@ def _embed(
             computed += embeddings.computed
             what = f"maps before the last {unfrozen} layers" if unfrozen else f"{embeddings.features} features"
             listener.step_ended(what + ("" if embeddings.computed else ", done before"))
+            if note:
+                listener.step_ended(note)
         index = found.index
         data[name, text] = TrialData(found.path, size, index.pixels.channels, len(index.labels), embeddings)
     return data, computed

@@ -62,6 +62,9 @@ class SearchSettings(Settings):
     """Trials at once; by default what the cluster holds."""
     workers: int = Field(1, ge=1, le=1024)
     """Workers of one trial. With more than one, trials train through Ray Train."""
+    max_epoch_gmacs: float = Field(60, gt=0)
+    """Choices of `unfrozen_layers` whose epoch would take more than so many 10^9 multiply-adds forward are left out; a
+    core does about ten a second, and a GPU is allowed a hundred times as many."""
     seed: int = Field(0, ge=0)
 
 

@@ -51,6 +51,10 @@ class SearchSpace(Settings):
         parameter = self.parameters.get(name)
         return parameter.high if isinstance(parameter, Int) else max(self.values(name))
 
+    def replaced(self, name: str, parameter: AnyParameter) -> "SearchSpace":
+        """This space with another parameter in the place of one of its own."""
+        return SearchSpace(parameters={**self.parameters, name: parameter})
+
     def narrowed(self, settings: SearchSettings) -> "SearchSpace":
         """This space with what the user fixed: backbones, image size, epochs, batch size."""
         parameters = dict(self.parameters)
