@@ -16,6 +16,7 @@ def print_summary(out: Output, result: RunResult) -> None:
     for name, value, more in rows:
         style = "bold" if more and not name.startswith(" ") else ""
         line = Text.assemble((f"{name:<{width}}  ", "dim"), (value, style), f"   {more}" if more else "")
+        line.rstrip()
         out.console.print(line, soft_wrap=True)
     out.console.print("\n[bold]Next[/]")
     storage = shlex.quote(result.storage)
