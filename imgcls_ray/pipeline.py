@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imgcls_ray import quiet
 from imgcls_ray.config import RunSettings, Size, flatten
-from imgcls_ray.config.saving import write_settings
+from imgcls_ray.config.saving import without_users, write_settings
 from imgcls_ray.data.preprocess import Preprocessed, preprocess
 from imgcls_ray.errors import DataError
 from imgcls_ray.jobs.connection import cluster
@@ -58,29 +58,32 @@ def run(settings: RunSettings, listener: RunListener | None = None) -> RunResult
 
 
 def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
+    from imgcls_ray.search.resources import plan_resources
+
+    resources = plan_resources(plan.settings.search)
     # Loaded here, so that a wrong request is told before TensorFlow is waited for.
     quiet.import_tensorflow()
     from imgcls_ray.effort import affordable
-    from imgcls_ray.search.resources import plan_resources
     from imgcls_ray.search.study import Study, run_study
     from imgcls_ray.tracking.registry import register
     from imgcls_ray.tracking.tracker import Tracker
     from imgcls_ray.winner import build_winner
 
     settings = plan.settings
-    resources = plan_resources(settings.search)
+    clock = _Clock(time.perf_counter())
+    sets = _preprocess(plan, listener)
+    preprocess_seconds = clock.lap()
+    space, note = affordable(plan, sets, resources.gpus > 0)
+    plan = replace(plan, space=space)
+    data, computed = _embed(plan, sets, listener, note)
+    embed_seconds = clock.lap()
     with Tracker(plan.storage.root, settings.tracking) as tracker:
-        clock = _Clock(time.perf_counter())
-        sets = _preprocess(plan, listener)
-        preprocess_seconds = clock.lap()
-        space, note = affordable(plan, sets, resources.gpus > 0)
-        plan = replace(plan, space=space)
-        data, computed = _embed(plan, sets, listener, note)
-        embed_seconds = clock.lap()
-
         first = next(iter(sets.values()))
         info = StudyInfo(
-            plan.study, settings.search.trials, flatten(settings.model_dump(mode="json")), _describe(first)
+            plan.study,
+            settings.search.trials,
+            flatten(without_users(settings.model_dump(mode="json"))),
+            _describe(first),
         )
         study = Study(info, plan.storage.study(plan.study), plan.space, settings.search, data, resources)
         listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")

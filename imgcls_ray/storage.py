@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgcls_ray.errors import ImgclsError, SettingsError, StorageError
+from imgcls_ray.errors import ImgclsError, InputError, SettingsError, StorageError
 
 LEAST_FREE = 32_000_000
 """Free bytes without which no study is begun: its records, one model and its copy in the registry."""
@@ -79,6 +79,9 @@ class Storage:
         return self.root / "bundles" / study
 
 
+_FULL = "The disk of the storage '{}' is full: free some space or choose another place with --storage."
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the file system refuses inside the block into a sentence.
@@ -88,13 +91,13 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except ImgclsError:
-        raise
+    except ImgclsError as error:
+        if isinstance(error, InputError) or not _is_full(error):
+            raise
+        raise StorageError(_FULL.format(path)) from error
     except Exception as error:
         if _is_full(error):
-            raise StorageError(
-                f"The disk of the storage '{path}' is full: free some space or choose another place with --storage."
-            ) from error
+            raise StorageError(_FULL.format(path)) from error
         # A closed pipe or network is an OSError too, but none of the file system.
         if not isinstance(error, OSError) or isinstance(error, ConnectionError | ChildProcessError):
             raise

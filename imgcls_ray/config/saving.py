@@ -21,7 +21,7 @@ def write_settings(path: Path, settings: BaseModel) -> Path:
     Raises:
         OSError: the folder is missing or can't be written.
     """
-    text = yaml.safe_dump(_clean(settings.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(without_users(settings.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
     draft = path.with_name(f".{path.name}-{uuid4().hex}")
     try:
         with draft.open("w", encoding="utf-8") as file:
@@ -34,9 +34,10 @@ def write_settings(path: Path, settings: BaseModel) -> Path:
     return path
 
 
-def _clean(value: Any) -> Any:
+def without_users(value: Any) -> Any:
+    """`value` with the user and password taken out of each address in it."""
     if isinstance(value, dict):
-        return {key: _clean(inner) for key, inner in value.items()}
+        return {key: without_users(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_clean(inner) for inner in value]
+        return [without_users(inner) for inner in value]
     return _USER.sub("", value) if isinstance(value, str) else value

@@ -87,6 +87,8 @@ class OptunaSampler(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """An epoch ended."""
         live = self._live[trial_id]
+        if "reason" in result:
+            return  # it failed: there are no figures of this epoch
         metrics = {name: float(result[name]) for name in METRICS if name in result}
         self.last_report = time.monotonic()
         live.epochs = int(result["epoch"])

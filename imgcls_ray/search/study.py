@@ -81,7 +81,7 @@ def _run_tune(study: Study, sampler: OptunaSampler, deadline: float) -> None:
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1")
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     share = study.resources
     # The trial that drives a gang takes no CPU: its workers do.
     # (A placement group must ask for something: one byte.)
@@ -132,6 +132,7 @@ def _outcome(name: str, sampler: OptunaSampler) -> StudyOutcome:
     outcomes = tuple(sorted(sampler.outcomes, key=lambda outcome: outcome.number))
     scored = [outcome for outcome in outcomes if outcome.value is not None and outcome.state != "failed"]
     if not scored:
+        # (A full disk is in these reasons too, and is told from there: see `storage.writing`.)
         reasons = "; ".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})) or "none was started"
         raise TrainingError(f"None of {len(outcomes)} trials ended with a score: {reasons}.")
     return StudyOutcome(

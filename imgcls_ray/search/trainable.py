@@ -9,6 +9,7 @@ from typing import Any
 from ray import tune
 
 from imgcls_ray.config import TrialSettings
+from imgcls_ray.errors import ImgclsError
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
 
 CHECKPOINT = "state.npz"
@@ -61,7 +62,7 @@ class TrialTrainable(tune.Trainable):
         self._settings = TrialSettings(**config["settings"])
         self._best = (-1.0, 0.0)
         self._epoch = 0
-        self._started = False
+        self._started = self._has_failed = False
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial."""
@@ -69,7 +70,19 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch; keep its weights if it is the best so far."""
+        """Train an epoch; keep its weights if it is the best so far. A trial that can't go on says why and is done."""
+        try:
+            return self._train_epoch()
+        except Exception as error:  # noqa: BLE001 - told as the trial's outcome; the study goes on
+            lines = str(error).strip().splitlines() or [""]
+            reason = f"{type(error).__name__}: {lines[-1]}" if not isinstance(error, ImgclsError) else str(error)
+            return self._failed(reason)
+
+    def _failed(self, reason: str) -> dict[str, Any]:
+        self._has_failed = True
+        return {"epoch": self._epoch, "val_accuracy": 0.0, "done": True, "reason": reason}
+
+    def _train_epoch(self) -> dict[str, Any]:
         if not self._started:
             self._runner.start_trial(self._context.job(self._settings))
             self._started = True
@@ -77,7 +90,7 @@ class TrialTrainable(tune.Trainable):
         self._epoch += 1
         result: dict[str, Any] = {**metrics, "epoch": self._epoch, "done": self._epoch >= self._settings.epochs}
         if not all(math.isfinite(metrics[name]) for name in ("loss", "val_loss")):
-            return {**result, "val_accuracy": 0.0, "done": True, "reason": "the loss is no longer a number"}
+            return self._failed("the loss is no longer a number")
         rank = metrics["val_accuracy"], -metrics["val_loss"]
         if rank > self._best:
             self._best = rank
@@ -85,7 +98,9 @@ class TrialTrainable(tune.Trainable):
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the state after the last epoch."""
+        """Write the state after the last epoch; a trial that failed has none."""
+        if self._has_failed:
+            return
         self._runner.save(Path(checkpoint_dir) / CHECKPOINT)
 
     def load_checkpoint(self, checkpoint: Any) -> None:

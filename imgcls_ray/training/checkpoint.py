@@ -14,9 +14,12 @@ def save_variables(path: Path, variables: Sequence[Any], **extra: float) -> None
     arrays |= {name: np.asarray(value) for name, value in extra.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        np.savez(file, **arrays)
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_variables(path: Path, variables: Sequence[Any]) -> dict[str, float]:
