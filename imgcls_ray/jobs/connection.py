@@ -3,8 +3,6 @@
 import json
 import logging
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from imgcls_ray import quiet
 from imgcls_ray.errors import ClusterError
 from imgcls_ray.jobs.folder import leave, left
+from imgcls_ray.jobs.handlers import Handlers
 from imgcls_ray.jobs.loopback import on_loopback
 from imgcls_ray.jobs.reach import check_reachable
 
@@ -40,26 +39,27 @@ def cluster(address: str | None = None, cpus: int | None = None, logs: bool = Fa
     Without an address `ray.init` would join whatever cluster runs on this machine; here it never does.
     `cpus` are those of a local Ray, by default all of the machine. With `logs` the workers' lines come to the terminal.
     Inside a job the working folder is the system's temporary one meanwhile: let paths be absolute before.
+    SIGTERM acts as Ctrl-C inside the block, unless the program handles it.
 
     Raises:
         ClusterError: the cluster can't be reached, or a local one can't be started.
     """
     quiet.set_environment()
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    with _handlers_kept():
+    with Handlers() as handlers:
         import ray
 
-    if ray.is_initialized():
-        yield
-        return
-    target = address_of(address)
-    with on_loopback() if target == LOCAL else nullcontext(), left() if inside_job() else nullcontext():
-        with _handlers_kept():
-            _connect(target, cpus, logs)
-        try:
+        if ray.is_initialized():
             yield
-        finally:
-            ray.shutdown()
+            return
+        target = address_of(address)
+        with on_loopback() if target == LOCAL else nullcontext(), left() if inside_job() else nullcontext():
+            _connect(target, cpus, logs)
+            handlers.put_back()
+            try:
+                yield
+            finally:
+                ray.shutdown()
 
 
 def _connect(target: str, cpus: int | None, logs: bool) -> None:
@@ -91,18 +91,3 @@ def _runtime_env() -> dict[str, Any]:
     if inside_job() and "worker_process_setup_hook" not in job:
         ours["worker_process_setup_hook"] = f"{leave.__module__}.{leave.__qualname__}"
     return ours
-
-
-@contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Ray puts a handler of its own on SIGTERM, where one of ours may be; without one Ray's does, it shuts down."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if handler not in (None, signal.SIG_DFL):
-                signal.signal(number, handler)

@@ -89,7 +89,7 @@ class TwoNodes:
         for process in reversed(self.processes):
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import write_tree
+from tests.docs.blocks import blocks
 from tests.jobs.conftest import RAY, TwoNodes
+
+PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
+SHARED = "/shared/imgcls-runs"
 
 FREE = """
 import json, time
@@ -35,16 +39,42 @@ def submit(two_nodes: TwoNodes, *words: str) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def job(two_nodes: TwoNodes) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    """A job of two trials that go on until time is over, and its document.
+    """The job of docs/cluster.md, with two trials that go on until time is over, and its document.
 
     They go on, because a node takes longer to load TensorFlow than a trial on such pictures takes.
     """
+    [block] = [block for block in blocks(PAGE) if "ray job submit" in block.text and not block.not_run]
     data = write_tree(two_nodes.root / "pictures", classes=2, each=40)
-    words = f"imgcls run {data} --storage {two_nodes.root}/runs --backbone cnn --image-size 24 --json"
-    done = submit(two_nodes, *words.split(), "--trials=2", "--epochs=10000", "--time-budget=30s")
+    command = block.text.strip().replace(SHARED, str(two_nodes.root / "runs"))
+    small = "--backbone cnn --image-size 24 --trials 2 --epochs 10000 --time-budget 30s --json"
+    done = two_nodes.run("bash", "-ec", f"{command} {small}", DATA=str(data))
     document = [line for line in done.stdout.splitlines() if line.startswith("{")]
     assert document, done.stdout + done.stderr
     return done, json.loads(document[-1])
+
+
+def test_the_page_shows_what_the_tests_do() -> None:
+    """The other commands are those of the fixture, which gives them ports of their own."""
+    text = "".join(block.text for block in blocks(PAGE) if block.language == "sh" and not block.not_run)
+    assert text.splitlines() == [
+        "export RAY_AUTH_MODE=token",
+        "ray get-auth-token --generate > /dev/null",
+        "chmod 600 ~/.ray/auth_token",
+        "ray start --head",
+        "export RAY_AUTH_MODE=token",
+        "ray start --address=$HEAD:6379",
+        "export RAY_AUTH_MODE=token",
+        f"ray job submit --working-dir . -- imgcls run $DATA --storage {SHARED}",
+    ]
+
+
+def test_the_token_is_made_as_the_page_says(tmp_path: Path) -> None:
+    [first, *_] = [block.text for block in blocks(PAGE)]
+    home = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    subprocess.run(["bash", "-ec", first.partition("ray start")[0]], check=True, env=home, capture_output=True)
+    token = tmp_path / ".ray" / "auth_token"
+    assert len(token.read_text()) >= 32
+    assert token.stat().st_mode & 0o077 == 0
 
 
 def test_the_job_succeeds_and_ends_in_a_registered_model(

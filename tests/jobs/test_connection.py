@@ -1,11 +1,8 @@
 """Which Ray a command ends up with."""
 
 import json
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -78,34 +75,6 @@ def test_a_ray_that_is_there_is_used_and_stays(ray_local: None) -> None:
     with cluster("127.0.0.1:1"):
         assert ray.nodes()[0]["NodeID"] == node
     assert ray.is_initialized()
-
-
-@pytest.fixture
-def handler() -> Iterator[object]:
-    before = signal.getsignal(signal.SIGTERM)
-
-    def ours(_number: int, _frame: object) -> None:
-        """Nothing."""
-
-    signal.signal(signal.SIGTERM, ours)
-    yield ours
-    signal.signal(signal.SIGTERM, before)
-
-
-def test_a_handler_of_ours_stays(handler: object) -> None:
-    with connection._handlers_kept():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    assert signal.getsignal(signal.SIGTERM) is handler
-
-
-def test_handlers_are_no_matter_of_other_threads() -> None:
-    def enter() -> str:
-        with connection._handlers_kept():
-            return "fine"
-
-    with ThreadPoolExecutor() as pool:
-        answer: Future[str] = pool.submit(enter)
-        assert answer.result() == "fine"
 
 
 def test_what_a_job_was_submitted_with_stays(monkeypatch: pytest.MonkeyPatch) -> None:
