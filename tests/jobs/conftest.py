@@ -89,7 +89,7 @@ class TwoNodes:
         for process in reversed(self.processes):
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(5)  # a node drains for up to 30 seconds
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
