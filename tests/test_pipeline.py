@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from imgcls_ray import api
+from imgcls_ray.data.pixels import decode
 from imgcls_ray.errors import DataError, SettingsError, StorageError, WeightsError
 from imgcls_ray.pipeline import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
@@ -82,16 +83,22 @@ def test_a_second_run_decodes_nothing_and_repeats_the_search(
 def test_evaluate_and_classify_agree(finished: tuple[api.RunResult, Notes], pictures: Path, storage: Path) -> None:
     model = api.load_model(str(finished[0].model), str(storage))
     evaluation = api.evaluate(model, str(pictures))
+    paths = sorted(pictures.glob("*/*"))
+    answers = api.classify(model, [str(path) for path in paths])
+    alone = np.array([[by_label(answer)[name] for name in model.labels.names] for answer in answers])
+    # `evaluate` decodes by itself and predicts in large batches.
+    together = model.predict(np.stack([decode(path.read_bytes(), model.pixels) for path in paths]))
+    np.testing.assert_allclose(alone, together, rtol=0, atol=1e-6)
+    truth = np.array([model.labels.index(path.parent.name) for path in paths])
     assert evaluation.metrics.images == 60
-    right, losses = 0, []
-    for folder in sorted(pictures.iterdir()):
-        for answer in api.classify(model, [str(path) for path in sorted(folder.iterdir())]):
-            scores = {p["label"]: p["probability"] for p in answer.predictions}
-            assert list(scores.values()) == sorted(scores.values(), reverse=True)
-            right += answer.predictions[0]["label"] == folder.name
-            losses.append(-np.log(scores[folder.name]))
-    assert evaluation.metrics.accuracy == pytest.approx(right / 60)
-    assert evaluation.metrics.loss == pytest.approx(np.mean(losses), rel=1e-4)
+    assert evaluation.metrics.accuracy == pytest.approx(np.mean(alone.argmax(1) == truth))
+    assert evaluation.metrics.loss == pytest.approx(-np.log(alone[range(60), truth]).mean(), rel=1e-4)
+
+
+def by_label(answer: api.Answer) -> dict[str, float]:
+    probabilities = [prediction["probability"] for prediction in answer.predictions]
+    assert probabilities == sorted(probabilities, reverse=True)
+    return {prediction["label"]: prediction["probability"] for prediction in answer.predictions}
 
 
 def test_a_broken_picture_is_counted_not_fatal(ray_local: None, tmp_path: Path, storage: Path) -> None:

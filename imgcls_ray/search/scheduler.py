@@ -33,6 +33,17 @@ class Asha(AsyncHyperBandScheduler):
         """The metric is given above."""
         return True
 
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The first pending trial that no actor is being started for.
+
+        Tune's own choice is the first pending trial: an actor that comes free takes it, and Tune throws away the actor
+        that is on its way for it. With trials shorter than the start of an actor, which loads TensorFlow, a second
+        one would never come up. This needs more than one pending trial, which `run_study` asks Tune for.
+        """
+        staged = tune_controller._staged_trials
+        trials = tune_controller.get_trials()
+        return next((trial for trial in trials if trial.status == Trial.PENDING and trial not in staged), None)
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop or go on."""
         decision = super().on_trial_result(tune_controller, trial, result)

@@ -80,9 +80,10 @@ def _run_tune(study: Study, sampler: OptunaSampler, deadline: float) -> None:
     # Tune's own reporter and warnings would drown ours; the listener tells everything.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1")
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     share = study.resources
+    # One pending trial, Tune's default, is too few for `Asha.choose_trial_to_run`; the sampler is the bound.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(share.concurrency)
     # The trial that drives a gang takes no CPU: its workers do.
     # (A placement group must ask for something: one byte.)
     own = {"CPU": 0, "memory": 1} if share.workers > 1 else {"CPU": share.cpus, "GPU": share.gpus}

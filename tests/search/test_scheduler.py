@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
@@ -20,3 +22,13 @@ def test_the_worse_trials_of_a_rung_are_stopped_but_never_the_defaults() -> None
     assert decisions[1] == TrialScheduler.CONTINUE
     assert decisions[4] == TrialScheduler.STOP
     assert decisions[0] == TrialScheduler.CONTINUE
+
+
+def test_a_free_actor_is_not_given_the_trial_that_has_one_on_its_way() -> None:
+    """Tune would throw that actor away, and with short trials never have two."""
+    trials = [Trial("stub", config={"number": number}, stub=True) for number in range(3)]
+    trials[0].set_status(Trial.RUNNING)
+    controller = SimpleNamespace(get_trials=lambda: trials, _staged_trials={trials[1]})
+    assert Asha(epochs=20).choose_trial_to_run(controller) is trials[2]
+    controller._staged_trials.add(trials[2])
+    assert Asha(epochs=20).choose_trial_to_run(controller) is None
