@@ -165,7 +165,7 @@ def test_a_network_that_swallows_everything_is_given_up_in_time(monkeypatch: pyt
 
 def test_even_a_look_up_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_PROBE_SECONDS", 0.1)
-    monkeypatch.setattr(download, "_open", lambda *_: time.sleep(3))
+    monkeypatch.setattr(download, "_open", lambda *_: time.sleep(3) or io.BytesIO())
     start = time.monotonic()
     with pytest.raises(WeightsError, match="no answer within"):
         resolve_weights(NAME)
