@@ -85,7 +85,15 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
             flatten(without_users(settings.model_dump(mode="json"))),
             _describe(first),
         )
-        study = Study(info, plan.storage.study(plan.study), plan.space, settings.search, data, resources)
+        study = Study(
+            info=info,
+            folder=plan.storage.study(plan.study),
+            space=plan.space,
+            settings=settings.search,
+            data=data,
+            resources=resources,
+            validation=first.index.rows("val"),
+        )
         listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")
         study.folder.mkdir(parents=True)
         saved = write_settings(study.folder / "settings.yaml", settings)
@@ -177,4 +185,4 @@ def _describe(found: Preprocessed) -> dict[str, str]:
 def _search_summary(outcome: StudyOutcome) -> str:
     defaults = outcome.defaults.value if outcome.defaults else None
     against = "" if defaults is None else f", defaults {defaults:.4f}"
-    return f"{len(outcome.trials)} trials, best validation accuracy {outcome.best.value:.4f}{against}"
+    return f"{len(outcome.trials)} trials, highest validation accuracy {outcome.leader.value:.4f}{against}"

@@ -51,6 +51,8 @@ class RunResult:
                 "params": best.params.model_dump(mode="json", exclude_unset=True),
             },
             "defaults": {"val_accuracy": defaults.value if defaults else None},
+            "leader": {"trial": self.study.leader.number, "val_accuracy": self.study.leader.value},
+            "noise": self.study.noise,
             "test": {"accuracy": self.test.accuracy, "f1_macro": self.test.f1_macro, "loss": self.test.loss},
             "trials": len(trials),
             "pruned": sum(trial.state == "pruned" for trial in trials),

@@ -47,10 +47,23 @@ class StudyOutcome:
     name: str
     trials: tuple[TrialOutcome, ...]
     best: TrialOutcome
+    """The one to use: see `search.choice`."""
     defaults: TrialOutcome | None
     """Trial 0; None where the time budget ended before it did."""
     seconds: float
     """From the first suggestion to the last report."""
+    noise: float = 0.0
+    """One standard error of the defaults' validation accuracy."""
+
+    @property
+    def leader(self) -> TrialOutcome:
+        """The trial with the highest validation accuracy, be it by chance or not."""
+        return max((trial for trial in self.trials if trial.state != "failed" and trial.metrics), key=rank)
+
+
+def rank(trial: TrialOutcome) -> tuple[float, float, int]:
+    """Order of trials that reported: by accuracy, of equal ones by loss, of equals the earlier."""
+    return trial.metrics["val_accuracy"], -trial.metrics["val_loss"], -trial.number
 
 
 class StudyListener:

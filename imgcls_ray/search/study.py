@@ -17,7 +17,8 @@ from ray.tune.stopper import Stopper
 
 from imgcls_ray.config import SearchSettings
 from imgcls_ray.errors import StorageError, TrainingError
-from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, TrialOutcome
+from imgcls_ray.search.choice import choose
+from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, rank
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.sampler import OptunaSampler, build_sampler
 from imgcls_ray.search.scheduler import Asha
@@ -39,6 +40,8 @@ class Study:
     settings: SearchSettings
     data: Mapping[tuple[str, str], TrialData]
     resources: TrialResources
+    validation: int
+    """Pictures in the validation split."""
 
     def context(self) -> TrialContext:
         """What its trials share."""
@@ -70,7 +73,7 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     sampler = OptunaSampler(optuna_study, study.space, settings.trials, share.concurrency, deadline, listener)
     listener.study_started(study.info)
     _run_tune(study, sampler, deadline)
-    outcome = _outcome(study.info.name, sampler)
+    outcome = _outcome(study, sampler)
     _drop_weights(study.context(), outcome)
     listener.study_ended(outcome)
     return outcome
@@ -129,27 +132,29 @@ class _OutOfTime(Stopper):
         return False
 
 
-def _outcome(name: str, sampler: OptunaSampler) -> StudyOutcome:
+def _outcome(study: Study, sampler: OptunaSampler) -> StudyOutcome:
     outcomes = tuple(sorted(sampler.outcomes, key=lambda outcome: outcome.number))
     scored = [outcome for outcome in outcomes if outcome.value is not None and outcome.state != "failed"]
     if not scored:
         # (A full disk is in these reasons too, and is told from there: see `storage.writing`.)
         reasons = "; ".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})) or "none was started"
         raise TrainingError(f"None of {len(outcomes)} trials ended with a score: {reasons}.")
+    defaults = next((outcome for outcome in outcomes if outcome.number == 0), None)
+    best, noise = choose(scored, defaults, study.validation)
     return StudyOutcome(
-        name=name,
+        name=study.info.name,
         trials=outcomes,
-        best=max(scored, key=_rank),
-        defaults=next((outcome for outcome in outcomes if outcome.number == 0), None),
+        best=best,
+        defaults=defaults,
+        noise=noise,
         seconds=sampler.last_report - sampler.first_suggestion,
     )
 
 
-def _rank(outcome: TrialOutcome) -> tuple[float, float, int]:
-    return outcome.metrics["val_accuracy"], -outcome.metrics["val_loss"], -outcome.number
-
-
 def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
-    scored = sorted((trial for trial in outcome.trials if trial.metrics), key=_rank, reverse=True)
-    for trial in scored[WEIGHTS_KEPT:]:
+    scored = sorted((trial for trial in outcome.trials if trial.metrics), key=rank, reverse=True)
+    kept = {outcome.best.number, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
+    for trial in outcome.trials:
+        if trial.number in kept:
+            continue
         context.weights_path(trial.number).unlink(missing_ok=True)
