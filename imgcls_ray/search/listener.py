@@ -29,13 +29,13 @@ class TrialOutcome:
     number: int
     state: TrialState
     value: float | None
-    """Best validation accuracy over its epochs; None where it reported none."""
+    """Validation accuracy of the epoch that was kept; None where it reported none."""
     params: TrialSettings
     epochs: int
     """Epochs trained."""
     seconds: float
     metrics: dict[str, float] = field(default_factory=dict)
-    """The metrics of its best epoch."""
+    """The metrics of that epoch."""
     reason: str | None = None
     """Why it failed or was stopped, in a sentence."""
 

@@ -95,7 +95,7 @@ class OptunaSampler(Searcher):
         value = metrics["val_accuracy"]
         if math.isfinite(value):
             live.trial.report(value, live.epochs)
-            if live.best is None or _rank(metrics) > _rank(live.best):
+            if result.get("kept"):
                 live.best = metrics
         self._listener.epoch_ended(live.trial.number, live.epochs, metrics)
 
@@ -150,8 +150,3 @@ class OptunaSampler(Searcher):
 
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
-
-
-def _rank(metrics: dict[str, float]) -> tuple[float, float]:
-    """Of two epochs with one accuracy the one with the lower loss is better."""
-    return metrics["val_accuracy"], -metrics["val_loss"]

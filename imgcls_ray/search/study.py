@@ -46,7 +46,15 @@ class Study:
     def context(self) -> TrialContext:
         """What its trials share."""
         share = self.resources
-        return TrialContext(self.folder, self.settings.seed, self.data, share.workers, share.cpus, share.gpus)
+        return TrialContext(
+            folder=self.folder,
+            seed=self.settings.seed,
+            data=self.data,
+            workers=share.workers,
+            cpus=share.cpus,
+            gpus=share.gpus,
+            validation=self.validation,
+        )
 
 
 def run_study(study: Study, listener: StudyListener) -> StudyOutcome:

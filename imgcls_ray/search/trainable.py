@@ -10,6 +10,7 @@ from ray import tune
 
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import ImgclsError
+from imgcls_ray.search.choice import standard_error
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
 
 CHECKPOINT = "state.npz"
@@ -28,6 +29,8 @@ class TrialContext:
     cpus: float
     """CPUs of a trial, or of each of its workers."""
     gpus: float
+    validation: int
+    """Pictures in the validation split."""
 
     def job(self, settings: TrialSettings) -> TrialJob:
         """The job of a trial with these settings."""
@@ -60,7 +63,7 @@ class TrialTrainable(tune.Trainable):
     def _take(self, config: dict[str, Any]) -> None:
         self._number = int(config["number"])
         self._settings = TrialSettings(**config["settings"])
-        self._best = (-1.0, 0.0)
+        self._highest = 0.0
         self._epoch = 0
         self._started = self._has_failed = False
 
@@ -70,7 +73,7 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch; keep its weights if it is the best so far. A trial that can't go on says why and is done."""
+        """Train an epoch; keep it if it is as good as any so far. A trial that can't go on says why and is done."""
         try:
             return self._train_epoch()
         except Exception as error:  # noqa: BLE001 - told as the trial's outcome; the study goes on
@@ -91,11 +94,19 @@ class TrialTrainable(tune.Trainable):
         result: dict[str, Any] = {**metrics, "epoch": self._epoch, "done": self._epoch >= self._settings.epochs}
         if not all(math.isfinite(metrics[name]) for name in ("loss", "val_loss")):
             return self._failed("the loss is no longer a number")
-        rank = metrics["val_accuracy"], -metrics["val_loss"]
-        if rank > self._best:
-            self._best = rank
+        if self._is_kept(metrics["val_accuracy"]):
             self._runner.save_weights(self._context.weights_path(self._number))
+            result["kept"] = True
         return result
+
+    def _is_kept(self, accuracy: float) -> bool:
+        """Whether this epoch takes the place of the one kept: unless it is worse than the best by more than chance.
+
+        The epoch with the highest accuracy on a small validation split is mostly a lucky one before the end, where a
+        falling learning rate has not settled yet.
+        """
+        self._highest = max(self._highest, accuracy)
+        return accuracy >= self._highest - standard_error(self._highest, self._context.validation)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the state after the last epoch; a trial that failed has none."""

@@ -77,7 +77,7 @@ def test_nothing_is_suggested_after_the_deadline() -> None:
 def test_a_stopped_trial_is_told_as_pruned_with_its_intermediate_values() -> None:
     sampler, notes = make()
     sampler.suggest("a")
-    sampler.on_trial_result("a", report(1, 0.4))
+    sampler.on_trial_result("a", report(1, 0.4, kept=True))
     sampler.on_trial_result("a", report(2, 0.3))
     sampler.on_trial_complete("a", report(2, 0.3))
     told = sampler._study.trials[0]
@@ -87,12 +87,12 @@ def test_a_stopped_trial_is_told_as_pruned_with_its_intermediate_values() -> Non
     assert (outcome.state, outcome.value, outcome.epochs) == ("pruned", 0.4, 2)
 
 
-def test_a_finished_trial_counts_with_its_best_epoch() -> None:
+def test_a_finished_trial_counts_with_the_epoch_that_was_kept() -> None:
     sampler, notes = make()
     sampler.suggest("a")
     for epoch, accuracy, loss in ((1, 0.4, 1.0), (2, 0.8, 0.9), (3, 0.8, 0.7)):
-        sampler.on_trial_result("a", report(epoch, accuracy, loss))
-    sampler.on_trial_complete("a", report(3, 0.8, 0.7))
+        sampler.on_trial_result("a", report(epoch, accuracy, loss, kept=True))
+    sampler.on_trial_complete("a", report(3, 0.8, 0.7, kept=True))
     assert sampler._study.trials[0].state == TrialState.COMPLETE
     assert sampler._study.trials[0].value == 0.8
     assert notes.epochs == [(0, 1), (0, 2), (0, 3)]
