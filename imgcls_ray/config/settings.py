@@ -27,21 +27,48 @@ def parse_duration(value: Any) -> float:
     return seconds
 
 
-class PreprocessSettings(Settings):
-    """How pictures become shards. Everything here is part of the shards' fingerprint."""
+class SourceSettings(Settings):
+    """How a source is read: what counts as a class, and which pictures belong together."""
 
+    labels: str | None = None
+    """A file with one class name a line; a line's number is the class's. Other labels are counted and left out."""
+    multi_label: Literal["refuse", "first"] = "refuse"
+    """What becomes of a row with several labels: it is left out and counted, or takes its first known one."""
+    group_by: str | None = None
+    """Regular expression; its first group in a picture's path names those that stay in one split."""
+
+
+class PreprocessSettings(Settings):
+    """How pictures become shards."""
+
+    source: SourceSettings = SourceSettings()
     image_size: SizeField = Size(224, 224)
     colorspace: Literal["color", "grayscale"] = "color"
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    """How a picture of another shape fits: each side on its own, its middle cut out, or black bars beside it."""
     format: Literal["hdf5", "tfrecord"] = "hdf5"
+    encoding: Literal["raw", "jpeg"] = "raw"
+    """Pixels as they are, or as JPEG of quality 95: a tenth of the bytes, and lossy."""
     test_fraction: float = Field(0.2, gt=0, lt=0.9)
     """Share kept for the test when the data has no test folder."""
     val_fraction: float = Field(0.1, gt=0, lt=0.9)
     """Share of what is left that is kept for validation."""
+    near_duplicates: bool = True
+    """Whether almost equal pictures are looked for, so that they stay in one split."""
+    max_bad_fraction: float = Field(0.5, ge=0, le=1)
+    """Share of rejected files above which the job ends, before anything is kept."""
     shard_mb: float = Field(100, gt=0)
     """Upper bound of a shard's pixels in 10^6 bytes; 512 rows is the other bound."""
     max_pixels: int = Field(178_956_970, ge=64)
     """Width x height above which a picture is refused before it is decoded."""
     seed: int = Field(0, ge=0)
+
+
+PRESETS: dict[str, dict[str, object]] = {
+    "emnist": {"colorspace": "grayscale", "image_size": "28x28"},
+    "fruits360": {"colorspace": "color", "image_size": "100x100"},
+}
+"""Settings of preprocess for well-known data sets."""
 
 
 class SearchSettings(Settings):

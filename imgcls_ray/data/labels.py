@@ -10,21 +10,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Labels:
-    """Class names in the order of the model's outputs: sorted by code point, each once.
+    """Class names in the order of the model's outputs, each once.
 
     Raises:
-        ValueError: names that are not sorted, not unique or empty.
+        ValueError: no names, an empty one, or one that stands twice.
     """
 
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not self.names or list(self.names) != sorted(set(self.names)):
-            raise ValueError(f"class names are sorted and stand once each; received {list(self.names)}")
+        if not self.names or not all(self.names) or len(set(self.names)) < len(self.names):
+            raise ValueError(f"class names are not empty and stand once each; received {list(self.names)}")
 
     @classmethod
     def of(cls, names: Iterable[str]) -> "Labels":
-        """The labels for names in any order, repeated or not."""
+        """The labels for names in any order, repeated or not: sorted by code point."""
         return cls(tuple(sorted(set(names))))
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from imgcls_ray.data.sources import Split
 from imgcls_ray.errors import DataError
 
 MANIFEST = "manifest.parquet"
+Raw = bytes  # the row has a field of that name
 Status = Literal["used", "rejected", "duplicate"]
 
 _TYPES = {
@@ -22,6 +23,8 @@ _TYPES = {
     "width": pa.int32(),
     "height": pa.int32(),
     "row": pa.int32(),
+    "mtime_ns": pa.int64(),
+    "signature": pa.binary(),
 }
 
 
@@ -46,6 +49,19 @@ class ManifestRow:
     """File that holds its pixels."""
     row: int | None = None
     """Its place in the shard."""
+    group: str | None = None
+    """Pictures of one group stay in one split: given by the source, or found by likeness."""
+    phash: str | None = None
+    """Perceptual hash of the picture, 16 hex digits."""
+    signature: Raw | None = None
+    """What a likeness is confirmed by; see `data.similarity`."""
+    mtime_ns: int = 0
+    """When the file was changed last, as the source tells it."""
+
+
+def cause(reason: str) -> str:
+    """A reason without its particulars, to count by: `too many pixels (9x9; max_pixels is 64)` -> `too many pixels`."""
+    return reason.partition(" (")[0].partition(": ")[0]
 
 
 @dataclass(frozen=True)

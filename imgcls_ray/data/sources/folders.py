@@ -3,16 +3,12 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from imgcls_ray.data.labels import Labels
-from imgcls_ray.data.listing import files, folders, printable
+from imgcls_ray.data.sources.base import LocalReader, Source, SourceItem, Split
+from imgcls_ray.data.sources.listing import files, folders, printable
 from imgcls_ray.errors import DataError, nearest
-
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 _SPLIT_FOLDERS: dict[str, Split] = {
     "training": "train",
@@ -22,35 +18,6 @@ _SPLIT_FOLDERS: dict[str, Split] = {
     "valid": "val",
     "test": "test",
 }
-
-
-@dataclass(frozen=True)
-class SourceItem:
-    """One file below a class."""
-
-    path: str
-    """Relative to the root, with `/`."""
-    label: str
-    split: Split | None
-    """None where the layout has no such folder, so that preprocess decides."""
-    bytes: int = 0
-    mtime_ns: int = 0
-
-
-@dataclass(frozen=True)
-class Source:
-    """All files of a data set, sorted by path."""
-
-    name: str
-    """The folder's name, with characters outside A-Z a-z 0-9 . _ - replaced by `-`."""
-    items: tuple[SourceItem, ...]
-    root: str
-    """Absolute."""
-
-    @property
-    def labels(self) -> Labels:
-        """The classes: in a layout with split folders those of the training folder are all there are."""
-        return Labels.of(item.label for item in self.items)
 
 
 class SourceKind(ABC):
@@ -143,7 +110,10 @@ def list_source(root: str, labels: Labels | None = None) -> Source:
                 f"received '{unknown[0]}'{tail}."
             )
     name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in folder.name).strip("-.")
-    return Source(name or "data", items, str(folder))
+    if labels is None:
+        # In a layout with split folders, those of the training folder are all there are.
+        labels = Labels.of(item.label for item in items)
+    return Source(name or "data", items, str(folder), LocalReader(str(folder)), labels)
 
 
 def _folder(root: str) -> Path:
