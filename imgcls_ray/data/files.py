@@ -10,8 +10,10 @@ from pathlib import Path
 from imgcls_ray.errors import StorageError
 
 
-def write_atomic(path: Path, *parts: bytes | memoryview) -> None:
+def write_atomic(path: Path, *parts: bytes | memoryview, sync: bool = True) -> None:
     """Write `parts` under a temporary name in the same folder, fsync, and rename: readers see all of it or nothing.
+
+    Without `sync` that holds when a process is killed, not when the machine stops.
 
     Raises:
         OSError: as the file system gives it; the temporary file is gone then.
@@ -21,8 +23,9 @@ def write_atomic(path: Path, *parts: bytes | memoryview) -> None:
         with temporary.open("wb") as file:
             for part in parts:
                 file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
