@@ -1,13 +1,28 @@
 """Writing that is whole or not there."""
 
 import errno
+import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from imgcls_ray.errors import StorageError
+
+_SLICE = 1 << 20
+"""Bytes hashed and written at a time: what the one has just read is still in the cache for the other."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a file holds that was just written."""
+
+    bytes: int
+    sha256: str
+    """Of the whole file, in hex."""
 
 
 def write_atomic(path: Path, *parts: bytes | memoryview, sync: bool = True) -> None:
@@ -18,11 +33,39 @@ def write_atomic(path: Path, *parts: bytes | memoryview, sync: bool = True) -> N
     Raises:
         OSError: as the file system gives it; the temporary file is gone then.
     """
+    with _replacing(path, sync) as file:
+        for part in parts:
+            file.write(part)
+
+
+def write_hashed(path: Path, parts: Iterable[bytes | memoryview]) -> Written:
+    """As `write_atomic`, with the digest taken from `parts` on their way: nothing is read back or held.
+
+    Args:
+        path: the file; its folder exists.
+        parts: bytes and one-dimensional views of bytes; each is asked for when the one before it is written.
+
+    Raises:
+        OSError: as the file system gives it; the temporary file is gone then.
+    """
+    size, sha256 = 0, hashlib.sha256()
+    with _replacing(path) as file:
+        for part in parts:
+            view = memoryview(part)
+            for start in range(0, len(view), _SLICE):
+                piece = view[start : start + _SLICE]
+                sha256.update(piece)
+                file.write(piece)
+            size += len(view)
+    return Written(size, sha256.hexdigest())
+
+
+@contextmanager
+def _replacing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with temporary.open("wb") as file:
-            for part in parts:
-                file.write(part)
+            yield file
             if sync:
                 file.flush()
                 os.fsync(file.fileno())

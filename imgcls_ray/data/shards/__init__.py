@@ -1,12 +1,15 @@
 """Shard formats: one protocol, two kinds of file. Loads neither h5py nor TensorFlow before one is used."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imgcls_ray.data.index import ShardEntry
-from imgcls_ray.data.shards.base import Shard, ShardFormat
+from imgcls_ray.data.shards.base import Encoding, Shard, ShardFormat
 from imgcls_ray.errors import DataError, SettingsError, nearest
 
-__all__ = ["FORMATS", "Shard", "ShardFormat", "read_shard", "shard_format"]
+if TYPE_CHECKING:  # the index needs the sources, and a source of TFRecords needs `records` of this room
+    from imgcls_ray.data.index import ShardEntry
+
+__all__ = ["FORMATS", "Encoding", "Shard", "ShardFormat", "read_shard", "shard_format"]
 
 FORMATS = ("hdf5", "tfrecord")
 
@@ -28,7 +31,7 @@ def shard_format(name: str) -> ShardFormat:
     raise SettingsError(f"A shard format is one of {', '.join(FORMATS)}; received {name!r}{nearest(name, FORMATS)}.")
 
 
-def read_shard(folder: Path, entry: ShardEntry, format: str) -> Shard:
+def read_shard(folder: Path, entry: "ShardEntry", format: str) -> Shard:
     """Read a whole shard into memory.
 
     Raises:

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from imgcls_ray.data.files import Written
 from imgcls_ray.errors import DataError
 
 VERSION = 1
 """Version of the layout inside a shard."""
 
+Encoding = Literal["raw", "jpeg"]
+"""How pixels lie in a shard: as they are, or as JPEG of quality 95, which loses a little (see `jpeg.py`)."""
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -35,27 +38,48 @@ class ShardFormat(Protocol):
     """Of the file name, with its dot."""
 
     def write(
-        self, path: Path, images: Images, labels: Numbers, keys: tuple[str, ...], names: tuple[str, ...] = ()
-    ) -> None:
-        """Write a shard whole or not at all.
+        self,
+        path: Path,
+        images: Images,
+        labels: Numbers,
+        keys: tuple[str, ...],
+        names: tuple[str, ...] = (),
+        encoding: Encoding = "raw",
+    ) -> Written:
+        """Write a shard whole or not at all. Beside the images given it takes little memory, or that of their JPEGs.
 
         Args:
             path: the file; its folder exists.
-            images: uint8 (n, height, width, channels), n at least 1.
+            images: uint8 (n, height, width, channels), n at least 1; 3 channels or 1.
             labels: int64 (n,).
             keys: n paths.
             names: the class names that the labels number, kept for readers that have no index.
+            encoding: how the pixels are kept.
+
+        Returns:
+            Size and digest of the file, taken while it was written.
 
         Raises:
             OSError: as the file system gives it.
+            ValueError: labels or keys are not as many as the images.
         """
 
     def read(self, path: Path) -> Shard:
-        """Read a whole shard.
+        """Read a whole shard; JPEGs are decoded.
 
         Raises:
             DataError: the file is missing, cut or damaged.
         """
+
+
+def check_lengths(images: Images, labels: Numbers, keys: tuple[str, ...]) -> None:
+    """Refuse to write what could not be read.
+
+    Raises:
+        ValueError: the three differ in length, or there are none.
+    """
+    if not 1 <= len(images) == len(labels) == len(keys):
+        raise ValueError(f"a shard has a label and a key for each image: {len(images)}, {len(labels)}, {len(keys)}")
 
 
 def damaged(path: Path, reason: object) -> DataError:

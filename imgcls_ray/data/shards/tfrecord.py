@@ -1,87 +1,86 @@
-"""TFRecord shards: one `tf.train.Example` per picture, readable by TensorFlow and written without it.
+"""TFRecord shards: one `tf.train.Example` per picture, readable by TensorFlow and written without it."""
 
-A record is: length (uint64), masked CRC-32C of the length, data, masked CRC-32C of the data, little-endian
-(tensorflow/core/lib/io/record_writer.h; the mask is that of crc32c.h).
-"""
-
-import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from imgcls_ray.data.files import write_atomic
-from imgcls_ray.data.shards.base import Images, Numbers, Shard, damaged
-from imgcls_ray.data.shards.crc32c import U32, crc32c
+from imgcls_ray.data.files import Written, write_hashed
+from imgcls_ray.data.shards import jpeg
+from imgcls_ray.data.shards.base import Encoding, Images, Numbers, Shard, check_lengths, damaged
 from imgcls_ray.data.shards.example import Value, encode, parse
+from imgcls_ray.data.shards.records import count, framed, scan
 
 
 class TfRecord:
-    """Features: `image` raw uint8 bytes, `shape` [H, W, C], `label` [n], `key` and `class` UTF-8 bytes."""
+    """Features: `image` uint8 bytes or a JPEG, `encoding` which of them (`raw`, `jpeg`), `shape` [H, W, C],
+    `label` [n], `key` and `class` UTF-8 bytes.
+    """
 
     suffix = ".tfrecord"
 
     def write(
-        self, path: Path, images: Images, labels: Numbers, keys: tuple[str, ...], names: tuple[str, ...] = ()
-    ) -> None:
+        self,
+        path: Path,
+        images: Images,
+        labels: Numbers,
+        keys: tuple[str, ...],
+        names: tuple[str, ...] = (),
+        encoding: Encoding = "raw",
+    ) -> Written:
         """See ShardFormat."""
-        records = []
-        for image, label, key in zip(images, labels, keys, strict=True):
-            features: dict[str, Value] = {
-                "image": image.tobytes(),
-                "shape": list(image.shape),
-                "label": [int(label)],
-                "key": key.encode(),
-            }
-            if names:
-                features["class"] = names[label].encode()
-            records.append(encode(features))
-        lengths = [struct.pack("<Q", len(record)) for record in records]
-        parts = []
-        for length, first, record, last in zip(
-            lengths, _masked(crc32c(lengths)), records, _masked(crc32c(records)), strict=True
-        ):
-            parts += [length, struct.pack("<I", first), record, struct.pack("<I", last)]
-        write_atomic(path, *parts)
+        check_lengths(images, labels, keys)
+        return write_hashed(path, framed(_examples(images, labels, keys, names, encoding)))
 
     def read(self, path: Path) -> Shard:
         """See ShardFormat. Every CRC is checked; a cut between two records is for the caller to find, by the count."""
         try:
-            examples = [parse(record) for record in _records(path.read_bytes())]
-            images = [_image(example) for example in examples]
-            labels = np.array([_ints(example, "label")[0] for example in examples], np.int64)
-            keys = tuple(_bytes(example, "key").decode() for example in examples)
-            return Shard(np.stack(images), labels, keys)
-        except (OSError, ValueError, KeyError, IndexError, struct.error) as error:
+            with path.open("rb") as file:
+                rows = count(file)
+                labels, keys = np.empty(rows, np.int64), []
+                images: Images | None = None
+                for row, record in enumerate(scan(file)):
+                    example = parse(record.data)
+                    shape = _ints(example, "shape")
+                    if images is None:
+                        images = np.empty((rows, *shape), np.uint8)
+                    if list(images.shape[1:]) != shape:
+                        raise ValueError("its pictures differ in size")
+                    _fill(images[row], _bytes(example, "image"), example.get("encoding", b"raw"))
+                    labels[row] = _ints(example, "label")[0]
+                    keys.append(_bytes(example, "key").decode())
+            if images is None:
+                raise ValueError("it is empty")
+            return Shard(images, labels, tuple(keys))
+        except (OSError, ValueError, KeyError, IndexError) as error:
             raise damaged(path, error) from error
 
 
-def _masked(crc: U32) -> U32:
-    return ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(0xA282EAD8)
+def _examples(
+    images: Images, labels: Numbers, keys: tuple[str, ...], names: tuple[str, ...], encoding: Encoding
+) -> Iterator[bytes]:
+    shape = list(images.shape[1:])
+    for image, label, key in zip(images, labels.tolist(), keys, strict=True):
+        pixels = jpeg.encode(image) if encoding == "jpeg" else np.ascontiguousarray(image).reshape(-1).data
+        features: dict[str, Value | memoryview] = {
+            "image": pixels,
+            "encoding": encoding.encode(),
+            "shape": shape,
+            "label": [label],
+            "key": key.encode(),
+        }
+        if names:
+            features["class"] = names[label].encode()
+        yield encode(features)
 
 
-def _records(data: bytes) -> list[bytes]:
-    lengths: list[bytes] = []
-    records: list[bytes] = []
-    sums: list[tuple[int, int]] = []
-    position = 0
-    while position < len(data):
-        length = data[position : position + 8]
-        size = struct.unpack("<Q", length)[0]
-        end = position + 12 + size
-        if end + 4 > len(data):
-            raise ValueError("its last record is cut off")
-        sums.append((*struct.unpack_from("<I", data, position + 8), *struct.unpack_from("<I", data, end)))
-        lengths.append(length)
-        records.append(data[position + 12 : end])
-        position = end + 4
-    found = np.stack([_masked(crc32c(lengths)), _masked(crc32c(records))], axis=-1)
-    if not np.array_equal(found, np.array(sums, np.uint32).reshape(-1, 2)):
-        raise ValueError("a checksum does not fit")
-    return records
-
-
-def _image(example: dict[str, Value]) -> np.ndarray:
-    return np.frombuffer(_bytes(example, "image"), np.uint8).reshape(_ints(example, "shape"))
+def _fill(image: Images, data: bytes, encoding: Value) -> None:
+    if encoding == b"jpeg":
+        jpeg.decode_into(image, data)
+    elif encoding == b"raw":
+        image[...] = np.frombuffer(data, np.uint8).reshape(image.shape)
+    else:
+        raise ValueError(f"its encoding is {encoding!r}, this program knows raw and jpeg")
 
 
 def _bytes(example: dict[str, Value], name: str) -> bytes:
@@ -93,6 +92,6 @@ def _bytes(example: dict[str, Value], name: str) -> bytes:
 
 def _ints(example: dict[str, Value], name: str) -> list[int]:
     value = example[name]
-    if isinstance(value, bytes):
+    if not isinstance(value, list):
         raise ValueError(f"{name} is not a list of ints")
     return value
