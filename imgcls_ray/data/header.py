@@ -5,10 +5,9 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-import simplejpeg
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -17,6 +16,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from imgcls_ray.data.containers import Container, damaged, measure_png, read_bmp, read_gif, read_png, read_webp
+from imgcls_ray.data.jpeg import JpegHead, check_jpeg, jpeg_head
+from imgcls_ray.data.tiff import read_tiff
 from imgcls_ray.errors import ImageError
 
 _ORIENTATION = 0x0112
@@ -30,6 +32,8 @@ _READERS: dict[str, type[Image.Image]] = {
     "WEBP": WebPImageFile,
     "BMP": BmpImageFile,
 }
+
+_CONTAINERS = {"PNG": read_png, "GIF": read_gif, "WEBP": read_webp, "BMP": read_bmp, "TIFF": read_tiff}
 
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -51,17 +55,20 @@ _REFUSED = (
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
     (b"%PDF", "PDF"),
     (b"<svg", "SVG"),
+    (b"%!PS", "EPS"),
+    (b"\xc5\xd0\xd3\xc6", "EPS"),
 )
 
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF"}
-
-SIMPLEJPEG_ERRORS = (ValueError, LookupError, RuntimeError)
-"""What simplejpeg raises: ValueError by its documentation, KeyError on headers it has no names for."""
+_BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "HEIC"),
+    **dict.fromkeys((b"mif1", b"msf1"), "HEIF"),
+}
 
 SNIFF_BYTES = 32
 """As many bytes as `sniff` looks at."""
 
-_warnings_lock = threading.Lock()
+_process_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -97,24 +104,28 @@ def sniff(data: bytes) -> str:
 
 
 @contextmanager
-def quiet(data: bytes, name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises into an ImageError, and keep its warnings in.
+def quiet(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises into an ImageError, keep its warnings in, and its own limit of pixels out.
 
-    Warning filters belong to the whole process, so they are only touched, under a lock, for the two kinds of picture
-    that Pillow warns about: TIFF, and PNG with animation chunks.
+    Both belong to the whole process, so they are only touched, under a lock, for the formats that need it.
     """
-    noisy = name == "TIFF" or (name == "PNG" and b"acTL" in data)
     try:
-        if noisy:
-            with _warnings_lock, warnings.catch_warnings():
+        if name in ("TIFF", "WEBP"):
+            with _process_lock, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                yield
+                limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+                try:
+                    yield
+                finally:
+                    Image.MAX_IMAGE_PIXELS = limit
         else:
             yield
     except ImageError:
         raise
     except Exception as error:
-        raise ImageError("truncated or damaged") from error
+        if "unknown pixel mode" in str(error):
+            raise ImageError(f"unsupported format {name} with pixels of an unknown kind") from error
+        raise damaged() from error
 
 
 def open_pillow(data: bytes, name: str) -> Image.Image:
@@ -123,25 +134,39 @@ def open_pillow(data: bytes, name: str) -> Image.Image:
 
 
 def read_header(data: bytes) -> Header:
-    """Format and size of a picture, read from its header: microseconds for a JPEG.
+    """Format and size of a picture, read from its header; no memory is taken for pixels.
 
     Raises:
         ImageError: `empty file`, `not a picture`, `unsupported format X` or `truncated or damaged`.
     """
+    return look(data)[0]
+
+
+def look(data: bytes) -> tuple[Header, JpegHead | Container]:
+    """The header, with what else the markers or the container of the file told.
+
+    Raises:
+        ImageError: as `read_header`.
+    """
     name = sniff(data)
-    if name == "JPEG":
-        with suppress(*SIMPLEJPEG_ERRORS):  # an odd JPEG (12 bits, arithmetic coding): Pillow has the last word
-            height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-            return _checked(Header(name, width, height))
-    with quiet(data, name):
-        width, height = open_pillow(data, name).size
-    return _checked(Header(name, width, height))
+    details = jpeg_head(data) if name == "JPEG" else _CONTAINERS[name](data)
+    if details.width < 1 or details.height < 1:
+        raise damaged()
+    return Header(name, details.width, details.height), details
 
 
-def _checked(header: Header) -> Header:
-    if header.width < 1 or header.height < 1:
-        raise ImageError("truncated or damaged")
-    return header
+def check(data: bytes, details: JpegHead | Container) -> None:
+    """Refuse a file that can't hold the pixels it says it has, before a decoder takes memory for them.
+
+    Raises:
+        ImageError: `truncated or damaged` or `unsupported format X`.
+    """
+    if isinstance(details, JpegHead):
+        check_jpeg(data, details)
+    elif details.needs > details.has:
+        raise damaged()
+    elif data.startswith(b"\x89PNG"):
+        measure_png(details)
 
 
 def orientation(exif: bytes) -> int:
@@ -162,22 +187,4 @@ def orientation(exif: bytes) -> int:
                 return value if 1 <= value <= 8 else 1
     except struct.error:  # a cut or circular block: the picture itself may still be whole
         return 1
-    return 1
-
-
-def jpeg_orientation(data: bytes) -> int:
-    """The EXIF orientation of a JPEG, 1 to 8: walks the segments before the picture data for an APP1 with EXIF."""
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:  # a fill byte
-            position += 1
-            continue
-        if marker in (0xD9, 0xDA):  # end of picture, start of scan
-            break
-        (length,) = struct.unpack_from(">H", data, position + 2)
-        body = data[position + 4 : position + 2 + length]
-        if marker == 0xE1 and body.startswith(b"Exif\0\0"):
-            return orientation(body)
-        position += 2 + length
     return 1
