@@ -1,1 +1,1 @@
-"""Engines that run a model on batches. `engine` loads TensorFlow and is therefore imported by name."""
+"""Engines that run a model on batches. Those that load TensorFlow (`engine`, `conversion`) are imported by name."""

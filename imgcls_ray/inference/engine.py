@@ -1,33 +1,20 @@
 """Runs a model on any number of pictures, fast and with the same answer whatever the batch."""
 
-from abc import ABC, abstractmethod
+import logging
+from functools import lru_cache
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from imgcls_ray.errors import ModelError
+from imgcls_ray.errors import ModelError, SettingsError
+from imgcls_ray.inference.base import Engine, EngineChoice, Precision, check_images
+from imgcls_ray.inference.openvino import OpenVinoEngine, installed
+
+__all__ = ["Engine", "TensorFlowEngine", "load_engine"]
 
 _SIZES = (1, 8)
-
-
-class Engine(ABC):
-    """What an engine has to offer. Safe to call from several threads; never changes the model."""
-
-    @abstractmethod
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Outputs (n, K) float32, or (n, ...) as the model has them, for pictures (n, H, W, C) uint8; n may be 0.
-
-        The same picture gives the same row within 1e-6, alone or among others.
-
-        Raises:
-            ModelError: the pictures are not of the shape or type that the model takes.
-        """
-
-    @abstractmethod
-    def warm_up(self) -> None:
-        """Do now what the first `predict` would otherwise pay for, for each batch size."""
 
 
 class TensorFlowEngine(Engine):
@@ -36,6 +23,9 @@ class TensorFlowEngine(Engine):
     Each size is traced once, on first use. XLA stays off: on CPUs it is many times slower than a plain graph. How many
     threads TensorFlow takes is the caller's to set, before it starts.
     """
+
+    name = "tensorflow"
+    precision: Precision = "float32"
 
     def __init__(self, model: keras.Model, batch: int = 32) -> None:
         self._shape = tuple(model.input_shape[1:])
@@ -48,11 +38,8 @@ class TensorFlowEngine(Engine):
         self._run = tf.function(run, jit_compile=False)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        if images.dtype != np.uint8 or images.shape[1:] != self._shape:
-            raise ModelError(
-                f"The model takes pictures (n, {', '.join(map(str, self._shape))}) of type uint8; "
-                f"received {images.shape} of type {images.dtype}: resize them with the model's own pixel operations."
-            )
+        """See Engine."""
+        check_images(images, self._shape)
         outputs = np.empty((len(images), *self._answer_shape), np.float32)
         start = 0
         while start < len(images):
@@ -63,6 +50,7 @@ class TensorFlowEngine(Engine):
         return outputs
 
     def warm_up(self) -> None:
+        """See Engine."""
         for size in self._sizes:
             self._answer(np.zeros((size, *self._shape), np.uint8), size)
 
@@ -81,6 +69,52 @@ class TensorFlowEngine(Engine):
         return rows[:count]
 
 
-def load_engine(model: keras.Model) -> Engine:
-    """The default engine for `model`."""
-    return TensorFlowEngine(model)
+def load_engine(
+    model: keras.Model, kind: EngineChoice = "tensorflow", precision: Precision = "float32", threads: int = 1
+) -> Engine:
+    """An engine for `model`.
+
+    `auto` is TensorFlow where it sees a GPU; else OpenVINO on the CPU where that is installed, can read the network and
+    answers on random pictures as TensorFlow does (see `conversion`); else TensorFlow, and why is logged once. bfloat16
+    is OpenVINO's alone: with it `auto` never falls back. `threads` are OpenVINO's; TensorFlow's are set before it
+    starts.
+
+    Raises:
+        SettingsError: bfloat16 from TensorFlow or from a CPU that has none, or OpenVINO is asked for and not installed.
+        ModelError: OpenVINO is asked for and can't run this network.
+    """
+    if kind == "tensorflow" and precision != "float32":
+        raise SettingsError(
+            f"The engine 'tensorflow' computes in float32; received {precision}: choose the engine 'openvino'."
+        )
+    if kind == "tensorflow":
+        return TensorFlowEngine(model)
+    if kind == "auto" and precision == "float32":
+        reason = without_openvino(gpus=len(tf.config.list_physical_devices("GPU")))
+        if reason:
+            log_once(reason)
+            return TensorFlowEngine(model)
+    from imgcls_ray.inference.conversion import convert
+
+    try:
+        return OpenVinoEngine(convert(model), threads, precision)
+    except ModelError as error:
+        if kind != "auto" or precision != "float32":
+            raise
+        log_once(str(error))
+        return TensorFlowEngine(model)
+
+
+def without_openvino(gpus: int) -> str:
+    """Why `auto` does without OpenVINO whatever the model; empty where it does not."""
+    if gpus:
+        return f"TensorFlow is used: it sees {gpus} GPU(s)."
+    if not installed():
+        return "TensorFlow is used: OpenVINO, which is faster on a CPU, is not installed (imgcls-ray[cpu])."
+    return ""
+
+
+@lru_cache(64)
+def log_once(reason: str) -> None:
+    """Tell the log why an engine was chosen, each reason once in a process."""
+    logging.getLogger(__name__).info(reason)
