@@ -18,6 +18,9 @@ LZW = 2731
 RUNS = 128
 """A run of 255 takes two bytes."""
 
+LARGE = 1 << 22
+"""Pixels from which it is worth while to take memory step by step."""
+
 _MEASURED = 32 << 20
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
@@ -72,6 +75,8 @@ def read_png(data: bytes) -> Container:
         elif kind == b"eXIf" and not exif:
             exif = data[position + 8 : end - 4]
         position = end
+    if color == 3 and not any(piece[4:8] == b"PLTE" for piece in pieces[1:4]):
+        raise damaged()
     raw = height * (1 + -(-width * depth * _CHANNELS.get(color, 1) // 8))
     return Container(width, height, b"".join(pieces), exif, -(-raw // DEFLATE), packed)
 
@@ -147,28 +152,48 @@ def _after_blocks(data: bytes, position: int) -> int:
 
 
 def read_webp(data: bytes) -> Container:
-    """The canvas. Google, WebP Container Specification; RFC 9649.
+    """The canvas, and the first frame as a still picture. Google, WebP Container Specification; RFC 9649.
 
-    Pixels of one colour take no bits at all in WebP, so a short file can be whole; libwebp touches the memory of a
-    still picture only as it decodes.
+    Pixels of one colour take no bits at all in WebP, so that no file is too short for what it says.
 
     Raises:
         ImageError: `truncated or damaged`.
     """
     if len(data) < 30 or struct.unpack_from("<I", data, 4)[0] + 8 > len(data):
         raise damaged()
-    kind = data[12:16]
-    if kind == b"VP8X":
-        width = 1 + int.from_bytes(data[24:27], "little")
-        height = 1 + int.from_bytes(data[27:30], "little")
-    elif kind == b"VP8L" and data[20] == 0x2F:
+    if data[12:16] != b"VP8X":
+        return Container(*_webp_size(data), data)
+    width, height = _side(data, 24), _side(data, 27)
+    exif, pixels, position = b"", data, 12
+    while position + 8 <= len(data):
+        kind, (length,) = data[position : position + 4], struct.unpack_from("<I", data, position + 4)
+        body = position + 8
+        if kind == b"EXIF" and not exif:
+            exif = data[body : body + length]
+        elif kind == b"ANMF" and pixels is data:
+            if body + 24 > len(data) or body + length > len(data):
+                raise damaged()
+            if (_side(data, body + 6), _side(data, body + 9)) == (width, height):
+                chunks = b"VP8X\x0a\0\0\0" + b"\x10\0\0\0" + data[24:30] + data[body + 16 : body + length]
+                pixels = b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+            elif width * height > LARGE:  # a small frame on a large canvas
+                raise damaged()
+        position = body + length + length % 2
+    return Container(width, height, pixels, exif)
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    if data[12:16] == b"VP8L" and data[20] == 0x2F:
         (bits,) = struct.unpack_from("<I", data, 21)
-        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    elif kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    else:
-        raise damaged()
-    return Container(width, height, data)
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if data[12:16] == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    raise damaged()
+
+
+def _side(data: bytes, position: int) -> int:
+    return 1 + int.from_bytes(data[position : position + 3], "little")
 
 
 def read_bmp(data: bytes) -> Container:

@@ -107,10 +107,10 @@ def sniff(data: bytes) -> str:
 def quiet(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises into an ImageError, keep its warnings in, and its own limit of pixels out.
 
-    Both belong to the whole process, so they are only touched, under a lock, for the formats that need it.
+    Both belong to the whole process, so they are only touched, under a lock, for the format that needs it.
     """
     try:
-        if name in ("TIFF", "WEBP"):
+        if name == "TIFF":
             with _process_lock, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None

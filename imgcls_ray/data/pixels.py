@@ -3,10 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
+import cv2
 import numpy as np
 import simplejpeg
 from PIL import Image
 
+from imgcls_ray.data.containers import LARGE, damaged
 from imgcls_ray.data.header import Header, check, look, open_pillow, orientation, quiet, read_header
 from imgcls_ray.data.jpeg import JpegHead, without_extras
 from imgcls_ray.data.resize import Pixels, resized, upright
@@ -22,9 +24,6 @@ _SIMPLEJPEG_ERRORS = (ValueError, LookupError, RuntimeError)
 
 # What libjpeg warns about that means lost pixels; its other warnings are about pictures that are whole.
 _DAMAGE = ("premature end", "huffman", "resync")
-
-_LARGE = 1 << 22
-"""Pixels from which a picture that is no JPEG is made smaller in bands, not all at once."""
 
 
 @dataclass(frozen=True)
@@ -176,21 +175,32 @@ def _decode_jpeg(data: bytes, head: JpegHead, ops: PixelOps, factor: int) -> Pix
 def _decode_pillow(data: bytes, header: Header, ops: PixelOps, turn: int) -> tuple[Pixels, int]:
     """Pixels (h, w, 3) or (h, w), and the EXIF orientation they still have, by Pillow."""
     with quiet(header.format):
-        image = open_pillow(data, header.format)
+        image = _large_webp(data) if _is_large_webp(header) else open_pillow(data, header.format)
         image.load()
         if header.format == "TIFF":
             turn = 1  # Pillow turns a TIFF upright itself while it loads, and no other format.
             if image.mode in ("F", "I"):  # nothing says which values are black, white
                 raise ImageError("unsupported format TIFF with 32-bit pixels")
-        elif header.format == "WEBP":
-            turn = orientation(image.info.get("exif") or b"")
         width, height = image.size
         factor = _factor(Header(header.format, width, height), ops, turn)
-        if factor == 1 or width * height < _LARGE:
+        if factor == 1 or width * height < LARGE:
             return np.asarray(_converted(image, ops)), turn
         rows = 64 * factor
         bands = (image.crop((0, top, width, min(height, top + rows))) for top in range(0, height, rows))
         return np.concatenate([np.asarray(_converted(band, ops).reduce(factor)) for band in bands]), turn
+
+
+def _is_large_webp(header: Header) -> bool:
+    return header.format == "WEBP" and header.width * header.height >= LARGE
+
+
+def _large_webp(data: bytes) -> Image.Image:
+    """By OpenCV, which touches the memory only as pixels come; Pillow fills the whole canvas twice before."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise damaged()
+    order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return Image.fromarray(cv2.cvtColor(pixels, order, dst=pixels))
 
 
 def _converted(image: Image.Image, ops: PixelOps) -> Image.Image:

@@ -7,11 +7,12 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageOps
 
-from imgcls_ray.data.pixels import Header, PixelOps, decode, read_header
+from imgcls_ray.data.pixels import Header, PixelOps, decode, fitted, open_picture, read_header
 from imgcls_ray.errors import ImageError
 
 COLOR = PixelOps(24, 32, "color")
 GRAY = PixelOps(24, 32, "grayscale")
+PLAIN: dict[str, Any] = {"PNG": {"compress_level": 1}}
 
 
 def smooth(height: int = 48, width: int = 64) -> np.ndarray:
@@ -101,6 +102,62 @@ def test_shrinking_averages_and_one_side_may_grow() -> None:
     assert np.abs(decode(encode(image, "PNG"), PixelOps(8, 16, "color")).astype(int) - 100).max() <= 1
 
 
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("format", ["PNG", "JPEG"])
+def test_decoding_is_opening_then_fitting(resize: Any, format: str) -> None:
+    ops = PixelOps(24, 32, "color", resize)
+    data = encode(smooth(97, 301), format)
+    assert np.array_equal(decode(data, ops), fitted(open_picture(data, ops), ops))
+
+
+@pytest.mark.parametrize("colorspace", ["color", "grayscale"])
+def test_crop_keeps_the_proportions_and_the_middle(colorspace: Any) -> None:
+    image = np.zeros((60, 200, 3), np.uint8)
+    image[:, 70:130] = 255  # the middle third; a square of 60 is what is left of it
+    for upright in (image, image.swapaxes(0, 1)):
+        pixels = decode(encode(upright, "PNG"), PixelOps(30, 30, colorspace, "crop"))
+        assert pixels.shape == (30, 30, 3 if colorspace == "color" else 1)
+        assert pixels.min() == 255
+
+
+@pytest.mark.parametrize("colorspace", ["color", "grayscale"])
+def test_pad_keeps_the_proportions_and_all_of_the_picture(colorspace: Any) -> None:
+    image = np.full((60, 200, 3), 255, np.uint8)
+    wide = decode(encode(image, "PNG"), PixelOps(50, 50, colorspace, "pad"))
+    assert wide.shape == (50, 50, 3 if colorspace == "color" else 1)
+    rows = wide[:, 25, 0]
+    assert list(np.flatnonzero(rows)) == list(range(17, 32))  # 15 rows of 50 x 60 / 200, in the middle
+    assert rows[17:32].min() == 255
+    tall = decode(encode(image.swapaxes(0, 1), "PNG"), PixelOps(50, 50, colorspace, "pad"))
+    assert np.array_equal(tall, wide.swapaxes(0, 1))
+
+
+def test_a_thread_of_a_picture_still_has_a_pixel_when_padded() -> None:
+    pixels = decode(encode(np.full((1, 2000, 3), 255, np.uint8), "PNG"), PixelOps(10, 10, "color", "pad"))
+    assert pixels[4].min() == 255
+    assert pixels.sum() == 10 * 3 * 255
+
+
+@pytest.mark.parametrize(
+    ("resize", "size", "factor"),
+    [
+        ("stretch", (3000, 4000), 8),
+        ("crop", (3000, 4000), 8),
+        ("pad", (3000, 4000), 8),
+        ("stretch", (230, 4000), 1),
+        ("crop", (230, 4000), 1),
+        ("pad", (230, 4000), 8),
+        ("pad", (4000, 230), 8),
+        ("pad", (500, 300), 2),
+        ("crop", (500, 300), 1),
+    ],
+)
+def test_each_mode_scales_in_the_decoder_as_far_as_it_may(resize: Any, size: tuple[int, int], factor: int) -> None:
+    data = encode(np.zeros((*size, 3), np.uint8), "JPEG")
+    pixels = open_picture(data, PixelOps(224, 224, "color", resize))
+    assert pixels.shape == (-(-size[0] // factor), -(-size[1] // factor), 3)
+
+
 def test_gray_is_bt601_luma_in_every_format() -> None:
     red = np.zeros((16, 16, 3), np.uint8)
     red[..., 0] = 255
@@ -134,8 +191,48 @@ def test_sixteen_bits_are_scaled_to_eight() -> None:
 
 
 def test_cmyk_jpegs_are_decoded() -> None:
-    data = encode(Image.fromarray(smooth()).convert("CMYK"), "JPEG", quality=95)
-    assert np.abs(decode(data, COLOR).astype(int) - decode(encode(smooth(), "PNG"), COLOR)).mean() < 8
+    for size in ((48, 64), (480, 640)):  # the second is scaled inside the decoder
+        for progressive in (False, True):
+            image = Image.fromarray(smooth(*size)).convert("CMYK")
+            data = encode(image, "JPEG", quality=95, progressive=progressive)
+            assert np.abs(decode(data, COLOR).astype(int) - decode(encode(smooth(*size), "PNG"), COLOR)).mean() < 8
+
+
+def test_adobes_ycck_jpegs_are_decoded() -> None:
+    # Adobe's files hold inverted CMYK, whose first three channels were then taken for RGB and made YCbCr.
+    ink = 255 - smooth()
+    ycc = 255 - np.asarray(Image.fromarray(ink).convert("YCbCr"))  # Pillow inverts as it writes
+    black = np.zeros((48, 64, 1), np.uint8)
+    image = Image.merge(
+        "CMYK",
+        [Image.fromarray(np.ascontiguousarray(c)) for c in np.moveaxis(ycc, -1, 0)] + [Image.fromarray(black[..., 0])],
+    )
+    data = bytearray(encode(image, "JPEG", quality=95, subsampling=0))
+    at = data.find(b"\xff\xee\0\x0eAdobe")
+    assert at > 0
+    assert data[at + 15] == 0
+    data[at + 15] = 2  # the transform: YCCK
+    assert np.abs(decode(bytes(data), COLOR).astype(int) - decode(encode(smooth(), "PNG"), COLOR)).mean() < 4
+
+
+def test_sixteen_bits_with_a_transparent_value() -> None:
+    deep = np.full((24, 32), 30000, np.uint16)
+    deep[:, 16:] = 1000
+    pixels = decode(encode(deep, "PNG", transparency=1000), GRAY)
+    assert np.all(pixels[:, 16:] == 255)
+    assert np.all(pixels[:, :16] == 117)
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_each_kind_of_png_with_and_without_transparency(mode: str, transparent: bool) -> None:
+    image = Image.new("RGB", (32, 24), "white")
+    image.paste("black", (0, 0, 16, 24))
+    image = image.quantize(2) if mode == "P" else image.convert(mode)
+    clear = {"1": 0, "L": 0, "P": image.getpixel((0, 0)), "RGB": (0, 0, 0)}[mode]
+    pixels = decode(encode(image, "PNG", **({"transparency": clear} if transparent else {})), COLOR)
+    assert np.all(pixels[:, :15] == (255 if transparent else 0))
+    assert np.all(pixels[:, 17:] == 255)
 
 
 def test_the_first_frame_counts() -> None:
@@ -143,6 +240,38 @@ def test_the_first_frame_counts() -> None:
     for format in ("GIF", "TIFF", "WEBP", "PNG"):
         data = encode(frames[0], format, save_all=True, append_images=frames[1:])
         assert np.abs(decode(data, COLOR)[12, 16].astype(int) - [255, 0, 0]).max() < 6
+
+
+def test_the_first_frame_of_an_animation_is_the_one_that_pillow_shows() -> None:
+    frames = [Image.fromarray(smooth()), Image.new("RGB", (64, 48), "blue")]
+    for options in ({"lossless": True}, {"quality": 80}):
+        data = encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], **options)
+        shown = encode(Image.open(io.BytesIO(data)).convert("RGB"), "PNG")
+        assert np.array_equal(decode(data, COLOR), decode(shown, COLOR))
+
+
+@pytest.mark.parametrize("size", [(100, 160), (2100, 2100)])  # large ones are decoded another way
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_webp_of_any_size_and_with_transparency(size: tuple[int, int], mode: str) -> None:
+    image = Image.fromarray(smooth(*size)).convert(mode)
+    if mode == "RGBA":
+        image.paste((1, 2, 3, 0), (0, 0, size[1] // 2, size[0]))
+    png = encode(image, "PNG", compress_level=1)
+    assert np.array_equal(decode(encode(image, "WEBP", lossless=True, exact=True, method=0), COLOR), decode(png, COLOR))
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "BMP"])
+@pytest.mark.parametrize("turn", [1, 6])
+def test_large_pictures_of_any_format_are_made_smaller_in_bands(format: str, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    image = smooth(2055, 2049)
+    data = encode(image, format, **({} if format == "BMP" else {"exif": exif}), **PLAIN.get(format, {}))
+    seen = open_picture(data, COLOR)
+    upright = np.rot90(image, -1) if turn == 6 and format != "BMP" else image
+    assert seen.shape == (-(-upright.shape[0] // 8), -(-upright.shape[1] // 8), 3)
+    reference = Image.fromarray(upright).resize((32, 24), Image.Resampling.BOX)
+    assert np.abs(fitted(seen, COLOR).astype(int) - np.asarray(reference)).max() <= 2
 
 
 def test_the_name_of_a_file_is_never_asked_only_its_bytes() -> None:
@@ -229,12 +358,14 @@ def test_damaged_bytes_raise_image_errors_and_nothing_else(format: str) -> None:
 
 
 def test_pixel_operations_survive_json() -> None:
-    ops = PixelOps(120, 160, "grayscale", max_pixels=1000)
+    ops = PixelOps(120, 160, "grayscale", "pad", max_pixels=1000)
     assert ops.shape == (120, 160, 1)
     assert PixelOps.from_json(ops.to_json()) == ops
 
 
-@pytest.mark.parametrize("change", [{"height": 0}, {"height": "96"}, {"colorspace": "cmyk"}, {"zoom": 2}])
+@pytest.mark.parametrize(
+    "change", [{"height": 0}, {"height": "96"}, {"colorspace": "cmyk"}, {"resize": "zoom"}, {"zoom": 2}]
+)
 def test_wrong_pixel_operations_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="received"):
         PixelOps.from_json({**COLOR.to_json(), **change})
