@@ -21,6 +21,8 @@ def split_url(url: str) -> SplitResult:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
         name = _ascii(host or "")
+        if not re.fullmatch(r"[^\x00-\x1f\x7f]+", url.strip()) or not re.fullmatch(r"[\w.:%-]*", name):
+            raise ValueError("signs that no address has")
     except (ValueError, UnicodeError):
         raise FetchError("no http address", Again.NEVER) from None
     if parts.scheme not in ("http", "https") or not name or parts.username is not None:
@@ -81,6 +83,4 @@ def connect(addresses: list[str], port: int, timeout: float) -> socket.socket:
 
 
 def _ascii(host: str) -> str:
-    if re.search(r"[\s\x00-\x20\x7f]", host):
-        raise ValueError("a blank in a host's name")
     return host if host.isascii() else host.encode("idna").decode("ascii")

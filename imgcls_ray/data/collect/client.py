@@ -22,6 +22,9 @@ _PASSING = (408, 425, 429)
 """Answers of the 4xx kind that a moment may change."""
 _CHUNK = 1 << 16
 
+BACKOFF = 0.5
+"""Seconds before a request is repeated; doubled each time, where the server names no time."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -72,7 +75,7 @@ class Client:
                 if attempt == self._settings.retries:
                     raise FetchError(error.reason, Again.LATER) from error
                 if error.wait is None:  # else the host is held by the pace
-                    self.pace.sleep(min(0.5 * 2**attempt, 30.0))
+                    self.pace.sleep(min(BACKOFF * 2**attempt, 30.0))
         raise Stopped  # not reached: the last attempt returns or raises
 
     def _follow(self, parts: SplitResult, limits: Limits, headers: dict[str, str]) -> bytes:

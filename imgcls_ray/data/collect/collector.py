@@ -123,6 +123,7 @@ class _Collector:
         self._record, self._folder, self._pool = record, folder, pool
         self._entries = {entry.url: entry for entry in entries}
         self._tried: set[str] = set()
+        self._seen: set[str] = set()
         self._have: Counter[tuple[str, str, str]] = Counter()
         for entry in self.kept():
             self._have[entry.term, entry.label, entry.split] += 1
@@ -162,8 +163,10 @@ class _Collector:
             needed = row.number - self._have[_key(row)] - len(pending)
             while queue and needed > 0 and len(pending) < self._settings.threads:
                 candidate = queue.popleft()
-                pending[self._pool.submit(self._fetch, candidate)] = candidate
-                needed -= 1
+                if self._worth_asking(candidate.url):
+                    self._tried.add(candidate.url)
+                    pending[self._pool.submit(self._fetch, candidate)] = candidate
+                    needed -= 1
             if pending:
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -175,25 +178,21 @@ class _Collector:
                 number += 1
                 page = self._provider.search(row, number)
                 last = page.last
-                queue.extend(self._new(page.candidates))
+                queue.extend(page.candidates)
+                self._seen.update(candidate.url for candidate in page.candidates)
+                self.counts.found = len(self._seen)
 
-    def _new(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        """Those that are worth asking."""
-        new = []
-        for candidate in candidates:
-            known = self._entries.get(candidate.url)
-            self.counts.found += 1
-            if candidate.url in self._tried:
-                self.counts.skipped["address of another row"] += 1
-            elif known is None or known.again:
-                self._tried.add(candidate.url)
-                new.append(candidate)
-            elif known.file:
-                there = self._folder.holds(known.file)
-                self.counts.skipped["there already" if there else "deleted by you"] += 1
-            else:
-                self.counts.skipped["refused before"] += 1
-        return new
+    def _worth_asking(self, url: str) -> bool:
+        known = self._entries.get(url)
+        if url in self._tried:
+            self.counts.skipped["address of another row"] += 1
+        elif known is None or known.again:
+            return True
+        elif known.file:
+            self.counts.skipped["there already" if self._folder.holds(known.file) else "deleted by you"] += 1
+        else:
+            self.counts.skipped["refused before"] += 1
+        return False
 
     def _fetch(self, candidate: Candidate) -> _Picture:
         """In a thread of the pool."""

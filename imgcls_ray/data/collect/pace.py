@@ -46,6 +46,7 @@ class Pace:
             state = self._state(host)
             state.slot = until = max(time.monotonic(), state.slot + state.interval, state.held)
         while True:
+            self.sleep(0)
             if state.silent >= GIVE_UP:
                 raise FetchError(f"host does not answer ({host})", Again.LATER)
             if state.held - time.monotonic() > self._max_wait:

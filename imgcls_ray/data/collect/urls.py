@@ -52,4 +52,7 @@ def read_list(path: Path, row: Row) -> tuple[Candidate, ...]:
         if "url" not in table.columns:
             raise DataError(f"A list has one address a line, or is a CSV with a column url; '{path}' is neither.")
         lines = list(table.lines)
-    return tuple({line.get("url"): candidate_of(line, path) for line in reversed(lines)}.values())[::-1]
+    found: dict[str, Candidate] = {}
+    for line in lines:
+        found.setdefault(line.get("url"), candidate_of(line, path))
+    return tuple(found.values())
