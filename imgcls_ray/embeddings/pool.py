@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-_MEMORY_PER_ACTOR = 1 << 30  # bytes: TensorFlow with a backbone and a batch of feature maps
+from imgcls_ray.inference.base import EngineName
+
+_MEMORY: dict[EngineName, int] = {"tensorflow": 1 << 30, "openvino": 1 << 29}
+"""Bytes of an actor: the engine with a backbone, a shard of pictures and their feature maps."""
 
 
 @dataclass(frozen=True)
@@ -14,18 +17,23 @@ class Pool:
     gpus: int
 
 
-def plan_pool(shards: int, nodes: list[dict[str, float]]) -> Pool:
-    """Share the cluster out among actors that take a shard each; `nodes` holds the resources of each node.
+def plan_pool(files: int, nodes: list[dict[str, float]], engine: EngineName = "tensorflow") -> Pool:
+    """Share the cluster out among actors that make a file each; `nodes` holds the resources of each node.
 
-    Where there are GPUs: one actor per GPU. Else one actor per CPU, as far as there are shards and memory: TensorFlow
-    loads in all of them at the same time, and two actors of one thread embed more than one of two threads. CPUs that
-    are left over go to the actors as further threads.
+    TensorFlow where there are GPUs: one actor per GPU. Else one actor per CPU, as far as there are files and memory:
+    the engine loads in all of them at the same time, and two actors of one thread embed more than one of two threads.
+    CPUs that are left over go to the actors as further threads.
     """
-    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
-    if gpus:
-        return Pool(actors=max(1, min(shards, gpus)), cpus=1, gpus=1)
+    gpus = gpus_of(nodes)
+    if gpus and engine == "tensorflow":
+        return Pool(actors=max(1, min(files, gpus)), cpus=1, gpus=1)
     cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1] or [1]
     memory = sum(node.get("memory", 0) for node in nodes)
-    fitting = int(memory // _MEMORY_PER_ACTOR) if memory else sum(cpus)
-    actors = max(1, min(shards, sum(cpus), fitting))
+    fitting = int(memory // _MEMORY[engine]) if memory else sum(cpus)
+    actors = max(1, min(files, sum(cpus), fitting))
     return Pool(actors, max(1, min(sum(cpus) // actors, min(cpus))), 0)
+
+
+def gpus_of(nodes: list[dict[str, float]]) -> int:
+    """GPUs of the cluster."""
+    return sum(int(node.get("GPU", 0)) for node in nodes)

@@ -1,6 +1,6 @@
 """Embeddings: the frozen features of a preprocessed set, one file per shard, kept by content."""
 
-import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from imgcls_ray.data.index import Index, ShardEntry
-from imgcls_ray.data.sources import Split
-from imgcls_ray.errors import StorageError
+from imgcls_ray.data.sources import SPLITS, Split
+from imgcls_ray.embeddings.files import damaged, read_npz
+from imgcls_ray.inference.base import EngineName, Precision
 from imgcls_ray.models import Weights
 
 
@@ -29,11 +30,14 @@ class Embeddings:
     """Augmented views of each training picture, beside the picture itself."""
     computed: int
     """Files that this call computed; 0 where all were there."""
+    precision: Precision = "float32"
+    engine: EngineName | None = None
+    """What computed them; None where all were there."""
 
     def parts(self, split: Split, views: int = 0) -> list[tuple[ShardEntry, Path]]:
-        """The files of a split and their shards: `.npz` with `features` and `labels`; of `train` with `views` more."""
-        numbers = range(views + 1 if split == "train" else 1)
-        return [(entry, self.folder / file_of(entry, view)) for view in numbers for entry in self.index.of(split)]
+        """Shards of a split and their files (`.npz`: `features`, `labels`, `keys`); of `train` with `views` more."""
+        parts = parts_of(self.index, views)
+        return [(entry, self.folder / file_of(entry, view)) for entry, view in parts if entry.split == split]
 
     def load(self, split: Split, views: int = 0) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """All of a split as float32 (n, ...) and labels (n,) int64.
@@ -53,28 +57,20 @@ def read_part(entry: ShardEntry, path: Path) -> tuple[np.ndarray[Any, Any], np.n
     Raises:
         StorageError: it is missing or damaged.
     """
-    x, y = _read(path)
+    x, y = read_npz(path)
     if len(x) != entry.rows or y.shape != (entry.rows,):
-        raise _damaged(path, f"it holds {x.shape} features")
+        raise damaged(path, f"it holds {x.shape} features")
     return x, y
+
+
+def parts_of(index: Index, views: int) -> Iterator[tuple[ShardEntry, int]]:
+    """Each shard and view of a set, view 0 first: augmented views are there for training only."""
+    for split in SPLITS:
+        for view in range(views + 1 if split == "train" else 1):
+            for entry in index.of(split):
+                yield entry, view
 
 
 def file_of(entry: ShardEntry, view: int) -> str:
     """The name of the file of one view of a shard."""
     return f"{entry.sha256}.view-{view}.npz"
-
-
-def _read(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    try:
-        # Opened here, because NumPy leaves a damaged archive open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return arrays["features"], arrays["labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, reason: object) -> StorageError:
-    return StorageError(
-        f"The embeddings in {path} must be the file that was written and can't be read ({reason}); "
-        "delete it and run again."
-    )

@@ -22,3 +22,9 @@ GIB = float(1 << 30)
 )
 def test_actors_fit_the_cluster_and_the_work(shards: int, nodes: list[dict[str, float]], pool: Pool) -> None:
     assert plan_pool(shards, nodes) == pool
+
+
+def test_openvino_needs_less_memory_and_no_gpu() -> None:
+    node = {"CPU": 64.0, "memory": 16 * GIB, "GPU": 1.0}
+    assert plan_pool(100, [node], "openvino") == Pool(actors=32, cpus=2, gpus=0)
+    assert plan_pool(100, [node], "tensorflow") == Pool(actors=1, cpus=1, gpus=1)

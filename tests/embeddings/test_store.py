@@ -1,30 +1,32 @@
 """Embeddings: right, computed once, kept by content."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from imgcls_ray.config import PreprocessSettings, Size
-from imgcls_ray.data.preprocess import Preprocessed, preprocess
+from imgcls_ray.config import Size
+from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import read_shard
-from imgcls_ray.embeddings import Embeddings, compute, embed
-from imgcls_ray.embeddings.compute import _key
+from imgcls_ray.embeddings import Embeddings, cluster, embed
+from imgcls_ray.embeddings.files import is_whole
+from imgcls_ray.embeddings.job import EmbeddingJob
 from imgcls_ray.embeddings.pool import Pool
 from imgcls_ray.errors import ClusterError, SettingsError, StorageError, WeightsError
+from imgcls_ray.inference.base import FEATURE_TOLERANCE
 from imgcls_ray.models import NO_WEIGHTS, resolve_weights
 from tests.conftest import assert_same
+from tests.embeddings.made import grown, make_set, other_pixels
 
 NAME = "mobilenet_0.25"
-SETTINGS = PreprocessSettings(image_size=Size(32, 40), shard_mb=0.05)
+ROWS = 38
 
 
 @pytest.fixture(scope="module")
-def prepared(ray_local: None, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Preprocessed:
-    return preprocess(str(pictures), tmp_path_factory.mktemp("shards"), SETTINGS)
+def prepared(ray_local: None, tmp_path_factory: pytest.TempPathFactory) -> Preprocessed:
+    return make_set(tmp_path_factory.mktemp("set"))
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +45,10 @@ def test_each_shard_is_embedded_once_and_told(
 ) -> None:
     embeddings, told = embedded
     shards = prepared.index.shards
-    assert len(shards) > 3
+    assert len(shards) == 4
     assert embeddings.computed == len(shards)
     assert embeddings.features == 256
-    assert told[-1] == (60, 60)
+    assert told[-1] == (ROWS, ROWS)
     assert len(told) == len(shards)
 
 
@@ -55,7 +57,7 @@ def test_features_and_labels_are_those_of_the_shards(
     prepared: Preprocessed, embedded: tuple[Embeddings, list[tuple[int, int]]], split: str
 ) -> None:
     from imgcls_ray.inference.engine import load_engine
-    from imgcls_ray.models.network import build_features
+    from imgcls_ray.models.features import build_features
 
     features, labels = embedded[0].load(split)  # type: ignore[arg-type]
     index = prepared.index
@@ -88,23 +90,89 @@ def test_a_second_call_computes_nothing_and_a_third_only_what_is_missing(
     assert sorted(path.suffix for path in first.folder.iterdir()) == [".npz"] * len(times)
 
 
-def test_other_weights_backbones_and_pixels_have_their_own_place(prepared: Preprocessed, tmp_path: Path) -> None:
+def test_what_decides_the_numbers_decides_the_key(prepared: Preprocessed, tmp_path: Path) -> None:
     file = tmp_path / "a.h5"
     file.write_bytes(b"no weights")
-    other = replace(prepared.index, pixels=replace(prepared.index.pixels, colorspace="grayscale"))
-    keys = {
-        _key(name, weights, index, 0)
-        for name in (NAME, "mobilenet_0.5")
-        for weights in (NO_WEIGHTS, resolve_weights(NAME, (str(file),)))
-        for index in (prepared.index, other)
-    }
-    assert len(keys) == 8
-    assert keys == {
-        _key(name, weights, replace(index, name="the same pictures elsewhere"), 0)
-        for name in (NAME, "mobilenet_0.5")
-        for weights in (NO_WEIGHTS, resolve_weights(NAME, (str(file),)))
-        for index in (prepared.index, other)
-    }
+    found = resolve_weights(NAME, (str(file),))
+    first = EmbeddingJob.of(prepared, NAME, NO_WEIGHTS)
+    others = [
+        EmbeddingJob.of(prepared, "mobilenet_0.5", NO_WEIGHTS),
+        EmbeddingJob.of(prepared, NAME, found),
+        EmbeddingJob.of(other_pixels(prepared), NAME, NO_WEIGHTS),
+        EmbeddingJob.of(prepared, NAME, NO_WEIGHTS, unfrozen=4),
+        EmbeddingJob.of(prepared, NAME, NO_WEIGHTS, precision="bfloat16"),
+    ]
+    assert len({job.key for job in (first, *others)}) == 6
+    assert EmbeddingJob.of(make_set(tmp_path / "elsewhere"), NAME, NO_WEIGHTS).key == first.key
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+def test_both_engines_give_the_same_within_the_tolerance_and_share_their_files(
+    prepared: Preprocessed, out: Path, embedded: tuple[Embeddings, list[tuple[int, int]]], tmp_path: Path, engine: str
+) -> None:
+    assert embedded[0].engine == "openvino"  # on a CPU, where it is installed
+    made = embed(prepared, NAME, NO_WEIGHTS, tmp_path, engine=engine)  # type: ignore[arg-type]
+    assert (made.engine, made.computed) == (engine, 4)
+    expected = embedded[0].load("train")[0]
+    gap = np.abs(made.load("train")[0] - expected).max()
+    assert gap <= FEATURE_TOLERANCE * np.abs(expected).max()
+    assert bool(gap == 0) is (engine == "openvino")
+    again = embed(prepared, NAME, NO_WEIGHTS, out, engine=engine)  # type: ignore[arg-type]
+    assert (again.computed, again.engine) == (0, None)
+
+
+def test_bfloat16_has_its_own_place(
+    prepared: Preprocessed, out: Path, embedded: tuple[Embeddings, list[tuple[int, int]]]
+) -> None:
+    with pytest.raises(SettingsError, match="computes in float32; received bfloat16"):
+        embed(prepared, NAME, NO_WEIGHTS, out, engine="tensorflow", precision="bfloat16")
+    try:
+        rough = embed(prepared, NAME, NO_WEIGHTS, out, precision="bfloat16")
+    except SettingsError as error:
+        pytest.skip(str(error))
+    assert (rough.computed, rough.engine, rough.precision) == (4, "openvino", "bfloat16")
+    assert rough.folder != embedded[0].folder
+    expected = embedded[0].load("train")[0]
+    assert 1e-4 < np.abs(rough.load("train")[0] - expected).max() / np.abs(expected).max() < 0.2
+
+
+def test_of_a_set_that_grew_only_the_new_shards_are_embedded(ray_local: None, tmp_path: Path) -> None:
+    small = make_set(tmp_path / "set")
+    before = embed(small, NAME, NO_WEIGHTS, tmp_path / "out", views=1)
+    assert before.computed == 6
+    files = {path: path.read_bytes() for path in before.folder.iterdir()}
+    told: list[tuple[int, int]] = []
+    after = embed(
+        grown(small, 9), NAME, NO_WEIGHTS, tmp_path / "out", lambda done, total: told.append((done, total)), views=1
+    )
+    assert (after.computed, told[-1]) == (2, (18, 18))
+    assert {path: path.read_bytes() for path in files} == files
+    assert len(after.load("train", views=1)[1]) == 2 * (26 + 9)
+
+
+def test_views_that_are_asked_for_later_are_added(ray_local: None, tmp_path: Path) -> None:
+    found = make_set(tmp_path / "set")
+    assert embed(found, NAME, NO_WEIGHTS, tmp_path / "out").computed == 4
+    assert embed(found, NAME, NO_WEIGHTS, tmp_path / "out", views=2).computed == 4
+    assert embed(found, NAME, NO_WEIGHTS, tmp_path / "out", views=1).computed == 0
+
+
+def test_without_ray_it_is_ray_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ClusterError, match=r"Ray, which is not running in this process: call ray\.init\(\)"):
+        embed(make_set(tmp_path / "set"), NAME, NO_WEIGHTS, tmp_path / "out")
+
+
+def test_a_missing_openvino_is_told_when_it_was_asked_for(
+    prepared: Preprocessed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgcls_ray.inference.openvino.installed", lambda: False)
+    monkeypatch.setattr("imgcls_ray.inference.engine.installed", lambda: False)
+    with pytest.raises(SettingsError, match="needs the package openvino"):
+        embed(prepared, NAME, NO_WEIGHTS, tmp_path / "out", engine="openvino")
+    assert embed(prepared, NAME, NO_WEIGHTS, tmp_path / "out").engine == "tensorflow"
 
 
 def test_weights_that_do_not_fit_are_told_by_the_driver(prepared: Preprocessed, tmp_path: Path) -> None:
@@ -139,10 +207,11 @@ def test_workers_that_die_are_replaced_but_not_for_ever(
                 os._exit(1)
             for task in table.to_pylist():
                 Path(task["target"]).write_bytes(b"features")
-            return pa.table({"rows": [sum(table.column("rows").to_pylist())], "error": [""], "message": [""]})
+            rows, targets = table.column("rows").to_pylist(), table.column("target").to_pylist()
+            return pa.table({"rows": [sum(rows)], "targets": [targets], "error": [""], "message": [""]})
 
-    monkeypatch.setattr(compute, "ShardEmbedder", Mortal)
-    monkeypatch.setattr(compute, "plan_pool", lambda *_: Pool(actors=1, cpus=1, gpus=0))
+    monkeypatch.setattr(cluster, "ShardEmbedder", Mortal)
+    monkeypatch.setattr(cluster, "plan_pool", lambda *_: Pool(actors=1, cpus=1, gpus=0))
     told: list[tuple[int, int]] = []
     arguments = (prepared, NAME, NO_WEIGHTS, tmp_path / "out", lambda done, total: told.append((done, total)))
     if deaths == 3:
@@ -150,22 +219,22 @@ def test_workers_that_die_are_replaced_but_not_for_ever(
             embed(*arguments)
     else:
         assert embed(*arguments).computed == len(prepared.index.shards)
-        assert told[-1] == (60, 60)
+        assert told[-1] == (ROWS, ROWS)
     assert len(list(graves.iterdir())) == deaths
 
 
-def test_a_damaged_file_is_told_by_its_name(
+def test_a_damaged_file_is_told_by_its_name_and_made_again_by_the_next_call(
     prepared: Preprocessed, out: Path, embedded: tuple[Embeddings, list[tuple[int, int]]]
 ) -> None:
-    path = embedded[0].parts("val")[0][1]
+    entry, path = embedded[0].parts("val")[0]
     whole = path.read_bytes()
-    try:
-        for broken in (whole[:100], whole[: len(whole) // 2] + bytes(50) + whole[len(whole) // 2 + 50 :]):
-            path.write_bytes(broken)
-            with pytest.raises(StorageError, match=path.name):
-                embedded[0].load("val")
-    finally:
-        path.write_bytes(whole)
+    for broken in (whole[:100], whole[:-1], b"", whole[: len(whole) // 2] + bytes(50) + whole[len(whole) // 2 + 50 :]):
+        path.write_bytes(broken)
+        assert not is_whole(path, entry.rows)
+        with pytest.raises(StorageError, match=path.name):
+            embedded[0].load("val")
+    assert embed(prepared, NAME, NO_WEIGHTS, out).computed == 1
+    assert path.read_bytes() == whole  # the same pictures give the same bytes
 
 
 def test_a_place_that_cant_be_written_is_told(prepared: Preprocessed, tmp_path: Path) -> None:
@@ -175,7 +244,7 @@ def test_a_place_that_cant_be_written_is_told(prepared: Preprocessed, tmp_path: 
 
 
 def test_maps_and_views_lead_to_the_features(prepared: Preprocessed, tmp_path_factory: pytest.TempPathFactory) -> None:
-    from imgcls_ray.models.network import build_features
+    from imgcls_ray.models.features import build_features
     from imgcls_ray.models.tail import section
 
     out = tmp_path_factory.mktemp("maps")

@@ -1,0 +1,115 @@
+"""Making files of embeddings on the cluster, each by one task of a pool of actors."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from imgcls_ray import errors, quiet
+from imgcls_ray.data import tasks as ray_data
+from imgcls_ray.embeddings.job import EmbeddingJob, Task
+from imgcls_ray.embeddings.pool import gpus_of, plan_pool
+from imgcls_ray.embeddings.worker import ShardEmbedder
+from imgcls_ray.errors import ClusterError
+from imgcls_ray.inference.base import EngineChoice, EngineName
+
+_ATTEMPTS = 3
+Progress = Callable[[int, int], None]
+
+
+def check_running() -> None:
+    """Refuse to go on without Ray.
+
+    Raises:
+        ClusterError: Ray is not running in this process.
+    """
+    import ray
+
+    if not ray.is_initialized():
+        raise ClusterError(
+            "Embeddings are computed by Ray, which is not running in this process: call ray.init() before, or use "
+            "'imgcls embed', which starts it."
+        )
+
+
+def compute(
+    job: EmbeddingJob, tasks: Sequence[Task], engine: EngineChoice = "auto", progress: Progress | None = None
+) -> EngineName:
+    """Make the file of each task, and say which engine did. `progress(done, total)` counts pictures.
+
+    Raises:
+        SettingsError: the engine can't be had, or has no such precision; the backbone has fewer layers.
+        ModelError: OpenVINO is asked for and can't run this network.
+        WeightsError: the weights do not fit the backbone.
+        DataError: a shard is damaged.
+        StorageError: a file can't be written.
+        ClusterError: Ray is not running, or the workers died three times.
+    """
+    check_running()
+    import ray
+    from ray.exceptions import RayError
+
+    quiet.import_tensorflow()
+    from imgcls_ray.embeddings.network import program_for
+
+    found = program_for(job, engine, gpus_of(_nodes()))
+    name: EngineName = "tensorflow" if found is None else "openvino"
+    # By reference: a large network is sent once to a node, not with each actor.
+    program = None if found is None else ray.put(found)
+    left = {str(task.target): task for task in tasks}
+    total = sum(task.entry.rows for task in tasks)
+    done = 0
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            for targets in _made(job, list(left.values()), program, name):
+                done += sum(left.pop(target).entry.rows for target in targets)
+                if progress:
+                    progress(done, total)
+            break
+        except RayError as error:
+            # A node that went away is worth another try with what is left of the cluster; too little memory is not.
+            if attempt == _ATTEMPTS:
+                raise ClusterError(
+                    f"The workers that compute embeddings died {_ATTEMPTS} times ({type(error).__name__}); most often "
+                    "they lack memory: give the cluster more of it, or fewer CPUs, so that fewer of them run at once."
+                ) from error
+    return name
+
+
+def _nodes() -> list[dict[str, float]]:
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _made(job: EmbeddingJob, tasks: list[Task], program: Any | None, engine: EngineName) -> Iterator[list[str]]:
+    """Do each of `tasks`; yields the files that were written, as they are."""
+    import ray.data
+
+    pool = plan_pool(len(tasks), _nodes(), engine)
+    rows = [asdict(task.entry) | {"view": task.view, "target": str(task.target)} for task in tasks]
+    blocks = [pa.table({key: [value] for key, value in row.items()}) for row in rows]
+    with ray_data.quiet():
+        dataset = ray.data.from_arrow(blocks)
+        dataset.context.enable_progress_bars = False
+        dataset.context.print_on_execution_start = False
+        with warnings.catch_warnings():
+            # By default Ray Data restarts a worker that dies for ever; its way to say otherwise has no named parameter.
+            warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+            mapped = dataset.map_batches(
+                ShardEmbedder,
+                fn_constructor_args=(job, program, pool.cpus),
+                compute=ray.data.ActorPoolStrategy(size=pool.actors, max_tasks_in_flight_per_actor=2),
+                batch_size=None,
+                batch_format="pyarrow",
+                num_cpus=pool.cpus,
+                num_gpus=pool.gpus or None,
+                max_restarts=0,
+            )
+        for table in mapped.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in table.to_pylist():
+                if row["error"]:
+                    raise getattr(errors, row["error"])(row["message"])
+                yield row["targets"]
