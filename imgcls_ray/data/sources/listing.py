@@ -9,10 +9,15 @@ from imgcls_ray.errors import DataError
 _NO_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}  # left by Windows and by macOS's zip
 
 
+def counts(name: str) -> bool:
+    """Whether a file or folder of this name is looked at: hidden ones and leftovers are not."""
+    return not name.startswith(".") and name.lower() not in _NO_PICTURES
+
+
 def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            found = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _NO_PICTURES]
+            found = [entry for entry in entries if counts(entry.name)]
     except OSError as error:
         raise DataError(
             f"The data folder must be readable; {folder} can't be listed ({error.strerror}): check its permissions."
@@ -27,6 +32,15 @@ def folders(folder: Path) -> list[str]:
         DataError: `folder` can't be listed.
     """
     return [entry.name for entry in _listed(folder) if entry.is_dir()]
+
+
+def names(folder: Path) -> list[str]:
+    """The names of the files in `folder` itself, sorted.
+
+    Raises:
+        DataError: `folder` can't be listed.
+    """
+    return [entry.name for entry in _listed(folder) if entry.is_file()]
 
 
 def files(folder: Path, relative: str, above: tuple[tuple[int, int], ...] = ()) -> Iterator[tuple[str, int, int]]:
@@ -56,4 +70,4 @@ def files(folder: Path, relative: str, above: tuple[tuple[int, int], ...] = ()) 
 
 def printable(path: str) -> str:
     """The path as valid Unicode; a name in another encoding can't be opened later, and is then counted as rejected."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")

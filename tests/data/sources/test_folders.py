@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from imgcls_ray.config.settings import SourceSettings
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.sources import list_source
-from imgcls_ray.errors import DataError
+from imgcls_ray.errors import DataError, SettingsError
 
 
 def tree(root: Path, *paths: str) -> str:
@@ -122,14 +123,15 @@ def test_unusable_folders_are_refused_in_a_sentence(tmp_path: Path, paths: tuple
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_folder_a_file_and_an_address_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_folder_a_file_and_an_archive_without_a_place_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "file.bin").write_bytes(b"x")
     (tmp_path / "file.zip").write_bytes(b"x")
     with pytest.raises(DataError, match="There is no folder"):
         list_source(str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="is a file"):
+        list_source(str(tmp_path / "file.bin"))
+    with pytest.raises(DataError, match=r"place to be unpacked in; .*file\.zip has none"):
         list_source(str(tmp_path / "file.zip"))
-    with pytest.raises(DataError, match="mount or copy"):
-        list_source("s3://bucket/flowers")
 
 
 def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +150,51 @@ def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytes
 
 def test_for_a_trained_model_one_class_is_enough_but_unknown_ones_are_not(tmp_path: Path) -> None:
     labels = Labels(("cat", "dog"))
-    assert len(list_source(tree(tmp_path / "one", "cat/1"), labels).items) == 1
+    assert len(list_source(tree(tmp_path / "one", "cat/1"), labels=labels).items) == 1
     with pytest.raises(DataError, match="received 'dogs'; did you mean 'dog'"):
-        list_source(tree(tmp_path / "two", "dogs/1"), labels)
+        list_source(tree(tmp_path / "two", "dogs/1"), labels=labels)
+
+
+def test_an_address_of_a_local_file_is_a_path(tmp_path: Path) -> None:
+    root = tree(tmp_path / "my pets", "a/1", "a/2", "b/1", "b/2")
+    assert list_source(f"file://{root.replace(' ', '%20')}") == list_source(root)
+
+
+def test_a_label_list_orders_folders_and_leaves_others_out(tmp_path: Path) -> None:
+    root = tree(tmp_path / "set", "a/1", "a/2", "b/1", "b/2", "c/1")
+    (tmp_path / "dict.txt").write_bytes(b"b\r\na\r\n")
+    source = list_source(root, SourceSettings(labels=str(tmp_path / "dict.txt")))
+    assert source.labels == Labels(("b", "a"))
+    assert [(item.label, item.refused) for item in source.items[-2:]] == [("b", None), ("", "unknown label (c)")]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a\n\nb\n", "line 2 of .* is blank"),
+        ("a\nb\n\n", "line 3 of .* is blank"),
+        ("a\nb\na\n", "'a' stands in lines 1 and 3"),
+        ("a\n", "has 1"),
+        ("", "has 0"),
+        ("a\0\nb", "zero bytes"),
+        ("a\nb\nz\n", "'z' in .* has 0: add some or remove it from the list"),
+    ],
+)
+def test_an_unusable_label_list_is_refused_in_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    root = tree(tmp_path / "set", "a/1", "a/2", "b/1", "b/2")
+    (tmp_path / "dict.txt").write_text(text)
+    with pytest.raises(DataError, match=sentence):
+        list_source(root, SourceSettings(labels=str(tmp_path / "dict.txt")))
+
+
+def test_a_group_is_taken_from_the_path_by_a_regular_expression(tmp_path: Path) -> None:
+    root = tree(tmp_path, "a/p1_x", "a/p2_x", "b/p1_y", "b/other")
+    source = list_source(root, SourceSettings(group_by=r"/(p\d)_"))
+    assert [item.group for item in source.items] == ["p1", "p2", None, "p1"]
+
+
+@pytest.mark.parametrize("pattern", ["(", "p[0-9]+"])
+def test_a_group_pattern_that_can_not_work_is_a_settings_error(tmp_path: Path, pattern: str) -> None:
+    root = tree(tmp_path, "a/1", "a/2", "b/1", "b/2")
+    with pytest.raises(SettingsError, match="group_by"):
+        list_source(root, SourceSettings(group_by=pattern))

@@ -1,0 +1,123 @@
+"""URIs: taken apart, opened, and shown without what is secret in them."""
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from imgcls_ray.errors import DataError
+
+ARROW_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
+"""Opened by pyarrow; all others by fsspec."""
+_GS_PATIENCE = 20  # seconds; without it an unreachable Google Storage is tried for a quarter of an hour
+
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
+_AWS = re.compile(r"AWS Error ([A-Z_]+)")
+_REASONS = {
+    "NO_SUCH_BUCKET": "there is no such bucket",
+    "RESOURCE_NOT_FOUND": "there is no such bucket",
+    "ACCESS_DENIED": "access is denied, check the credentials",
+    "INVALID_ACCESS_KEY_ID": "the access key is not known, check the credentials",
+    "SIGNATURE_DOES_NOT_MATCH": "the secret key is wrong, check the credentials",
+    "NETWORK_CONNECTION": "the server can't be reached",
+}
+FINAL = frozenset(_REASONS.values()) - {_REASONS["NETWORK_CONNECTION"]}
+"""Reasons that trying again does not change."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A URI. Its credentials (`scheme://key:secret@bucket`) and its query never show."""
+
+    scheme: str
+    bucket: str
+    path: str
+    """Below the bucket, as the storage has it (not percent-encoded), without slashes at its ends."""
+    credentials: str = field(default="", repr=False)
+    query: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, uri: str) -> "Address":
+        """Take a URI apart. The query begins at the last `?` that `=` follows; only pyarrow's schemes have one."""
+        scheme, _, rest = uri.partition("://")
+        scheme, query = scheme.lower(), ""
+        if scheme in ARROW_SCHEMES:
+            before, mark, after = rest.rpartition("?")
+            if mark and "=" in after:
+                rest, query = before, after
+        host, _, path = rest.partition("/")
+        # For Azure the part before the @ is the container and no secret.
+        credentials, _, bucket = ("", "", host) if scheme.startswith("abfs") else host.rpartition("@")
+        return cls(scheme, bucket, path.strip("/"), credentials, query)
+
+    @property
+    def public(self) -> str:
+        """The URI without credentials and query."""
+        return f"{self.scheme}://{self.bucket}" + (f"/{self.path}" if self.path else "")
+
+    @property
+    def parent(self) -> "Address":
+        """Of the folder that it lies in."""
+        return replace(self, path=self.path.rpartition("/")[0])
+
+    def beside(self, uri: str) -> "Address":
+        """The address of `uri`, reached in the same way as this one where it is of the same scheme."""
+        other = Address.parse(uri)
+        if other.scheme != self.scheme or other.query or other.credentials:
+            return other
+        return replace(other, credentials=self.credentials, query=self.query)
+
+    def open(self) -> tuple[Any, str]:
+        """Its `pyarrow.fs.FileSystem` and the path there.
+
+        Raises:
+            OSError: the storage can't be reached; `strerror` says why.
+            DataError: no library that is installed knows the scheme.
+        """
+        filesystem, base = _filesystem(self.scheme, self.bucket, self.credentials, self.query)
+        return filesystem, f"{base}/{self.path}" if self.path else base
+
+
+@lru_cache(maxsize=32)  # one per process: opening S3 costs a thread pool, and a question for the bucket's region
+def _filesystem(scheme: str, bucket: str, credentials: str, query: str) -> tuple[Any, str]:
+    from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
+
+    uri = f"{scheme}://{credentials}{'@' if credentials else ''}{bucket}"
+    try:
+        if scheme not in ARROW_SCHEMES:
+            from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+            filesystem, path = url_to_fs(uri)
+            return PyFileSystem(FSSpecHandler(filesystem)), path.rstrip("/")
+        if scheme in ("gs", "gcs") and "retry_limit_seconds" not in query:
+            query = f"{query}{'&' if query else ''}retry_limit_seconds={_GS_PATIENCE}"
+        filesystem, path = FileSystem.from_uri(f"{uri}?{query}" if query else uri)
+        return filesystem, path.rstrip("/")
+    except OSError as error:
+        raise told(error) from error
+    except (ValueError, ImportError) as error:
+        raise DataError(
+            f"The data must be a folder, a file, or an address such as s3://bucket/folder; received "
+            f"{scheme}://{bucket}, which can't be opened ({reason(error)})."
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """Why a storage refused, in a few words and without secrets."""
+    text = str(error)
+    code = _AWS.search(text)
+    if code:
+        return _REASONS.get(code[1], code[1].lower().replace("_", " "))
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if "resolve host" in text or "Could not connect" in text or "CURL error" in text:
+        return _REASONS["NETWORK_CONNECTION"]
+    text = getattr(error, "strerror", None) or text or type(error).__name__
+    return _CREDENTIALS.sub("//", text.strip().partition("\n")[0])[:200].rstrip(".")
+
+
+def told(error: OSError) -> OSError:
+    """The same error, with a `strerror` of a few words."""
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(2, reason(error))
+    return OSError(error.errno or 5, reason(error))
