@@ -65,7 +65,7 @@ def test_openverse(imgcls: Call, server: Server, csv: Path, tmp_path: Path, monk
         "found": 20,
         "had": 0,
         "downloaded": 6,
-        "skipped": {"address of another row": 4},
+        "skipped": {"there already": 4},
         "failed": {},
         "short": {},
         "interrupted": False,

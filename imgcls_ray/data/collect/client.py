@@ -22,6 +22,8 @@ _PASSING = (408, 425, 429)
 """Answers of the 4xx kind that a moment may change."""
 _CHUNK = 1 << 16
 
+BUSY = 5.0
+"""Seconds for which a host is left alone that answers 429 and names no time."""
 BACKOFF = 0.5
 """Seconds before a request is repeated; doubled each time, where the server names no time."""
 
@@ -130,6 +132,8 @@ class Client:
             return _body(answer, limits)
         if answer.status in _PASSING or answer.status >= 500:
             wait = _retry_after(answer.headers.get("Retry-After"))
+            if wait is None and answer.status == 429:
+                wait = BUSY
             if wait is not None:
                 self.pace.hold(host, wait)
             raise FetchError(f"HTTP {answer.status}", Again.NOW, wait)

@@ -184,14 +184,14 @@ class _Collector:
 
     def _worth_asking(self, url: str) -> bool:
         known = self._entries.get(url)
-        if url in self._tried:
-            self.counts.skipped["address of another row"] += 1
-        elif known is None or known.again:
-            return True
-        elif known.file:
+        if known is not None and known.file:
             self.counts.skipped["there already" if self._folder.holds(known.file) else "deleted by you"] += 1
-        else:
+        elif url in self._tried:
+            self.counts.skipped["tried already"] += 1
+        elif known is not None and not known.again:
             self.counts.skipped["refused before"] += 1
+        else:
+            return True
         return False
 
     def _fetch(self, candidate: Candidate) -> _Picture:

@@ -37,7 +37,7 @@ class CollectSettings(Settings):
     """Bytes of one picture, in 10^6, above which it is refused."""
     max_pixels: int = Field(50_000_000, ge=64)
     """Width x height above which a picture is refused before it is decoded."""
-    min_side: int = Field(32, ge=1)
+    min_side: int = Field(16, ge=1)
     """Pixels that each side has at least: smaller ones are icons and counters of visits."""
     max_redirects: int = Field(5, ge=0, le=20)
     allow_private: bool = False

@@ -81,6 +81,15 @@ def test_a_busy_server_is_asked_again_when_it_says(server: Server, client: Clien
     assert server.times[1] - server.times[0] >= (0.99 if wait == "1" else 0.5)
 
 
+def test_a_busy_server_that_names_no_time_is_left_alone_for_a_moment(
+    server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgcls_ray.data.collect.client.BUSY", 0.3)
+    server.refusal = (429, {})
+    assert client.get(server.url + "/pic/busy.jpg", LIMITS) == jpeg(0)
+    assert server.times[1] - server.times[0] >= 0.29
+
+
 def test_a_server_that_asks_for_too_long_is_left_alone(server: Server, client: Client) -> None:
     assert refused(client, server.url + "/pic/later.jpg").reason.startswith("host asks to wait (127.0.0.1:")
     assert refused(client, server.url + "/pic/1.jpg").reason.startswith("host asks to wait")
