@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from imgcls_ray import quiet
 from imgcls_ray.config import RunSettings, Size, flatten
 from imgcls_ray.config.saving import without_users, write_settings
-from imgcls_ray.data.preprocess import Preprocessed, preprocess
+from imgcls_ray.data.preprocess import Preprocessed, preprocess, set_folder
 from imgcls_ray.errors import DataError
 from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.plan import Plan, make_plan
@@ -132,7 +132,8 @@ def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
     for size in dict.fromkeys(plan.sizes.values()):
         settings = plan.settings.preprocess.model_copy(update={"image_size": size})
         listener.step_started("preprocess", f"{plan.settings.data} at {size} pixels")
-        found = preprocess(plan.settings.data, plan.storage.data, settings, listener.step_advanced)
+        folder = set_folder(plan.storage.data, plan.source, settings)
+        found = preprocess(plan.source, folder, settings, listener.step_advanced)
         counts = found.counts
         listener.step_ended(
             f"{counts.used} of {counts.found} pictures ({counts.rejected} rejected, {counts.duplicates} duplicates)"

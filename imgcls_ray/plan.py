@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from imgcls_ray.config import RunSettings, Size, parse_size
-from imgcls_ray.data.sources import list_source
+from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.errors import SettingsError, StorageError, nearest
 from imgcls_ray.jobs.connection import inside_job
 from imgcls_ray.models.backbones import BACKBONES, SCRATCH
@@ -23,6 +23,7 @@ class Plan:
     """A main job that can start."""
 
     settings: RunSettings
+    source: Source
     storage: Storage
     study: str
     space: SearchSpace
@@ -38,45 +39,47 @@ class Plan:
     @property
     def model_name(self) -> str:
         """Its name in the model registry."""
-        return self.settings.tracking.model_name or folder_name(Path(self.settings.data).resolve().name)
+        return self.settings.tracking.model_name or folder_name(self.source.name)
 
     @property
     def resolved(self) -> RunSettings:
         """The settings with every name and place filled in, so that they can be saved and run again from anywhere."""
         tracking = self.settings.tracking.model_copy(update={"model_name": self.model_name})
-        places = {"data": str(Path(self.settings.data).expanduser().resolve()), "storage": str(self.storage.root)}
+        data = self.settings.data
+        if "://" not in data:
+            data = str(Path(data).expanduser().resolve())
+        places = {"data": data, "storage": str(self.storage.root)}
         return self.settings.model_copy(update={**places, "study": self.study, "tracking": tracking})
 
 
 def make_plan(settings: RunSettings) -> Plan:
-    """Check a request, what costs least first. Nothing is written or started.
+    """Check a request. Nothing is started, and nothing written but an archive's content, which is unpacked for listing.
 
     Raises:
         InputError: the data, the search space, the weights or the storage can't be used.
         ClusterError: the tracking server does not answer.
     """
     _check_job(settings)
-    source = list_source(settings.data)
+    storage = Storage.open(settings.storage)
+    source = list_source(settings.data, settings.preprocess.source, unpack=storage.unpacked)
     space = load_space(settings.search.space).narrowed(settings.search)
     sizes = {
         (name, text): _size(name, text)
         for name in map(str, space.values("backbone"))
         for text in map(str, space.values("image_size"))
     }
-    storage = Storage.open(settings.storage)
     if storage.root.is_relative_to(source.root):
         raise StorageError(
             f"The storage can't lie inside the data folder, where its folders would count as classes; {storage.root} "
             f"is inside {source.root}: choose another place with --storage."
         )
-    name = folder_name(Path(settings.data).resolve().name)
-    study = settings.study or f"{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    study = settings.study or f"{folder_name(source.name)}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
     if storage.study(study).exists():
         raise StorageError(f"A study named '{study}' is in {storage.root} already: choose another name with --study.")
     tracking = resolve_uri(storage.root, settings.tracking.uri)
     weights = {name: resolve_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
     check_reachable(tracking)
-    return Plan(settings, storage, study, space, weights, sizes)
+    return Plan(settings, source, storage, study, space, weights, sizes)
 
 
 def _check_job(settings: RunSettings) -> None:

@@ -57,6 +57,11 @@ class Storage:
         return self.root / "data"
 
     @property
+    def unpacked(self) -> Path:
+        """Archives that were given as data, unpacked."""
+        return self.root / "unpacked"
+
+    @property
     def embeddings(self) -> Path:
         """Frozen features."""
         return self.root / "embeddings"

@@ -4,10 +4,15 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from imgcls_ray.config import PreprocessSettings
+    from imgcls_ray.data.preprocess import Preprocessed
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -52,6 +57,15 @@ def write_tree(root: Path, classes: int = 3, each: int = 20, suffix: str = ".png
         for number in range(each):
             Image.fromarray(picture(label, number, **kwargs)).save(folder / f"{number}{suffix}")  # type: ignore[arg-type]
     return root
+
+
+def ingested(data: Path | str, folder: Path, settings: "PreprocessSettings", **kwargs: object) -> "Preprocessed":
+    """The set of what lies at `data`, made in `folder`; Ray must run."""
+    from imgcls_ray.data.preprocess import preprocess
+    from imgcls_ray.data.sources import list_source
+
+    source = list_source(str(data), settings.source, unpack=folder / ".unpacked")
+    return preprocess(source, folder, settings, **kwargs)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,11 @@ from typer.exceptions import TyperException
 
 from imgcls_ray import __version__
 from imgcls_ray.cli.classify import classify
+from imgcls_ray.cli.collect import collect
 from imgcls_ray.cli.demo import demo
+from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
+from imgcls_ray.cli.preprocess import preprocess
 from imgcls_ray.cli.run import run
 from imgcls_ray.cli.serve import serve
 from imgcls_ray.cli.ui import ui
@@ -20,7 +23,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(name="imgcls", add_completion=False, pretty_exceptions_enable=False)
-for verb in (demo, run, classify, evaluate, serve, ui):
+for verb in (demo, run, collect, preprocess, embed, classify, evaluate, serve, ui):
     app.command()(verb)
 
 

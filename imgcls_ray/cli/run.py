@@ -192,7 +192,7 @@ def load(flags: dict[str, Any], config: Path | None, overrides: list[str]) -> "R
     try:
         return load_settings(RunSettings, config, overrides, flags)
     except SettingsError as error:
-        raise SettingsError(_by_flag(str(error), flags)) from error
+        raise SettingsError(by_flag(str(error), flags, FLAGS)) from error
 
 
 def execute(settings: "RunSettings", as_json: bool) -> "RunResult":
@@ -214,11 +214,11 @@ def execute(settings: "RunSettings", as_json: bool) -> "RunResult":
     return result
 
 
-def _by_flag(message: str, flags: dict[str, Any]) -> str:
-    """The message about a setting, in the words of the flag that set it."""
+def by_flag(message: str, flags: dict[str, Any], names: dict[str, str]) -> str:
+    """The message about a setting, in the words of its flag; `names` has the flags that are not called like it."""
     for setting, value in flags.items():
         start = f"The settings can't be used: {setting}: "
         if value is not None and message.startswith(start):
-            flag = FLAGS.get(setting) or "--" + setting.rpartition(".")[2].replace("_", "-")
+            flag = names.get(setting) or "--" + setting.rpartition(".")[2].replace("_", "-")
             return f"The value of {flag} can't be used: {message.removeprefix(start)}"
     return message

@@ -3,9 +3,11 @@
 from imgcls_ray.config.base import Settings
 from imgcls_ray.config.loading import flatten, load_settings
 from imgcls_ray.config.settings import (
+    PRESETS,
     PreprocessSettings,
     RunSettings,
     SearchSettings,
+    SourceSettings,
     TrackingSettings,
     parse_duration,
 )
@@ -13,12 +15,14 @@ from imgcls_ray.config.size import Size, SizeField, parse_size
 from imgcls_ray.config.trial import TrialSettings
 
 __all__ = [
+    "PRESETS",
     "PreprocessSettings",
     "RunSettings",
     "SearchSettings",
     "Settings",
     "Size",
     "SizeField",
+    "SourceSettings",
     "TrackingSettings",
     "TrialSettings",
     "flatten",

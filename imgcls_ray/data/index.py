@@ -14,8 +14,8 @@ from imgcls_ray.data.sources import SPLITS, Split
 from imgcls_ray.errors import DataError
 
 INDEX = "index.json"
-FORMAT_VERSION = 1
-"""Raised whenever the files of a preprocessed set change their meaning; part of each fingerprint."""
+FORMAT_VERSION = 2
+"""Raised whenever the files of a preprocessed set change their meaning; part of each key."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,16 @@ class Index:
     pixels: PixelOps
     format: Literal["hdf5", "tfrecord"]
     fingerprint: str
-    """Hex digest of the files listed, the settings and the versions that made this set."""
+    """Hex digest of the pictures used, their classes and splits, and the key: equal ones train equal models."""
     name: str
     shards: tuple[ShardEntry, ...]
     class_counts: dict[Split, list[int]]
     """Pictures of each class, in the order of the labels, by split."""
     manifest_sha256: str
+    encoding: Literal["raw", "jpeg"] = "raw"
+    """`jpeg` is lossy: what is read back differs a little from what was decoded."""
+    key: str = ""
+    """Hex digest of the settings and the versions: only a set of the same key can be added to."""
 
     def of(self, split: Split) -> tuple[ShardEntry, ...]:
         """The shards of one split, in the order of their file names."""
@@ -61,6 +65,8 @@ class Index:
             "name": self.name,
             "fingerprint": self.fingerprint,
             "format": self.format,
+            "encoding": self.encoding,
+            "key": self.key,
             "labels": self.labels.to_json(),
             "pixels": self.pixels.to_json(),
             "class_counts": self.class_counts,
@@ -82,6 +88,8 @@ class Index:
                 labels=Labels.from_json(document["labels"]),
                 pixels=PixelOps.from_json(document["pixels"]),
                 format=document["format"],
+                encoding=document["encoding"],
+                key=document["key"],
                 fingerprint=document["fingerprint"],
                 name=document["name"],
                 shards=tuple(ShardEntry(**entry) for entry in document["shards"]),
@@ -126,12 +134,23 @@ def verify(folder: Path, index: Index) -> None:
     for file, size, sha256 in expected:
         path = folder / file
         try:
-            whole = size is None or path.stat().st_size == size
-            same = whole and digest(path) == sha256
+            same = _same(path, size, sha256)
         except OSError as error:
             raise DataError(f"{path} can't be read ({error.strerror}); preprocess again.") from error
         if not same:
             raise DataError(f"{path} is not the file that was written: it is damaged or cut; preprocess again.")
+
+
+def shard_is_whole(folder: Path, shard: ShardEntry) -> bool:
+    """Whether a shard is there and the bytes that were written."""
+    try:
+        return _same(folder / shard.file, shard.bytes, shard.sha256)
+    except OSError:
+        return False
+
+
+def _same(path: Path, size: int | None, sha256: str) -> bool:
+    return (size is None or path.stat().st_size == size) and digest(path) == sha256
 
 
 def digest(path: Path) -> str:

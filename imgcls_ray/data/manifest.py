@@ -25,6 +25,7 @@ _TYPES = {
     "row": pa.int32(),
     "mtime_ns": pa.int64(),
     "signature": pa.binary(),
+    "decoded": pa.bool_(),
 }
 
 
@@ -49,6 +50,10 @@ class ManifestRow:
     """File that holds its pixels."""
     row: int | None = None
     """Its place in the shard."""
+    given: Split | None = None
+    """The split that the source names; None where it names none."""
+    decoded: bool = False
+    """Whether its bytes are a usable picture, used or not."""
     group: str | None = None
     """Pictures of one group stay in one split: given by the source, or found by likeness."""
     phash: str | None = None

@@ -160,7 +160,7 @@ def _decode_jpeg(data: bytes, head: JpegHead, ops: PixelOps, factor: int) -> Pix
             # Without it the library clears the memory first.
             buffer=np.empty(height * width * ops.channels, np.uint8),
         )
-        return cast(Pixels, pixels)
+        return _rounded(cast(Pixels, pixels), head.height, head.width, factor)
     except _SIMPLEJPEG_ERRORS as error:
         if any(word in str(error).lower() for word in _DAMAGE):
             raise ImageError("truncated or damaged") from error
@@ -187,7 +187,16 @@ def _decode_pillow(data: bytes, header: Header, ops: PixelOps, turn: int) -> tup
             return np.asarray(_converted(image, ops)), turn
         rows = 64 * factor
         bands = (image.crop((0, top, width, min(height, top + rows))) for top in range(0, height, rows))
-        return np.concatenate([np.asarray(_converted(band, ops).reduce(factor)) for band in bands]), turn
+        pixels = np.concatenate([np.asarray(_converted(band, ops).reduce(factor)) for band in bands])
+        return _rounded(pixels, height, width, factor), turn
+
+
+def _rounded(pixels: Pixels, height: int, width: int, factor: int) -> Pixels:
+    """Without a last row or column that stands for less than half of `factor` pixels, or the picture would be shifted.
+
+    What is left is off by half a pixel of the wanted size at the last border, and less before it.
+    """
+    return pixels[: max(1, (2 * height // factor + 1) // 2), : max(1, (2 * width // factor + 1) // 2)]
 
 
 def _is_large_webp(header: Header) -> bool:

@@ -1,23 +1,20 @@
-"""The driver's decisions between the two passes: duplicates, splits, which picture goes into which shard."""
+"""The driver's decisions before shards are written: what has to be enough, and which picture goes into which shard."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from imgcls_ray.config import PreprocessSettings
 from imgcls_ray.data.labels import Labels
-from imgcls_ray.data.manifest import ManifestRow
+from imgcls_ray.data.manifest import ManifestRow, cause
 from imgcls_ray.data.pixels import PixelOps
-from imgcls_ray.data.sources import SPLITS, Source, Split
-from imgcls_ray.data.splits import rank, split_class
+from imgcls_ray.data.sources import SPLITS, Split
+from imgcls_ray.data.splits import rank
 from imgcls_ray.errors import DataError
 
 _MOST_ROWS = 512
 _WANTED_SHARDS = 4
 _FEWEST_ROWS = 64
-
-# A picture that stands in several splits stays where it is measured, so that no model has trained on it.
-_KEPT_FIRST: dict[Split | None, int] = {"test": 0, "val": 1, "train": 2, None: 3}
 
 
 @dataclass(frozen=True)
@@ -32,45 +29,7 @@ class ShardPlan:
 def pixel_ops(settings: PreprocessSettings) -> PixelOps:
     """The pixel operations that the settings ask for."""
     size = settings.image_size
-    return PixelOps(size.height, size.width, settings.colorspace, max_pixels=settings.max_pixels)
-
-
-def without_repeats(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """Mark repeated pictures: equal bytes under one label are kept once, under two labels not at all."""
-    same: dict[str, list[int]] = defaultdict(list)
-    for number, row in enumerate(rows):
-        if row.status == "used" and row.sha256:
-            same[row.sha256].append(number)
-    result = list(rows)
-    for numbers in same.values():
-        if len({rows[n].label for n in numbers}) > 1:
-            for n in numbers:
-                result[n] = replace(rows[n], status="rejected", reason="same picture under two labels")
-            continue
-        first, *others = sorted(numbers, key=lambda n: (_KEPT_FIRST[rows[n].split], rows[n].path))
-        for n in others:
-            result[n] = replace(rows[n], status="duplicate", reason=f"same picture as {rows[first].path}")
-    return result
-
-
-def with_splits(rows: Sequence[ManifestRow], source: Source, settings: PreprocessSettings) -> list[ManifestRow]:
-    """Give every used picture its split, keeping the splits that folders decide."""
-    brought = {item.split for item in source.items}
-    pools: dict[str, dict[str, int]] = defaultdict(dict)
-    for number, row in enumerate(rows):
-        if row.status == "used" and row.sha256 and row.split in (None, "train"):
-            pools[row.label][row.sha256] = number
-    result = list(rows)
-    for pool in pools.values():
-        splits = split_class(
-            list(pool),
-            settings.seed,
-            None if "test" in brought else settings.test_fraction,
-            None if "val" in brought else settings.val_fraction,
-        )
-        for sha256, split in splits.items():
-            result[pool[sha256]] = replace(rows[pool[sha256]], split=split)
-    return result
+    return PixelOps(size.height, size.width, settings.colorspace, settings.resize, settings.max_pixels)
 
 
 def class_counts(rows: Sequence[ManifestRow], labels: Labels) -> dict[Split, list[int]]:
@@ -82,6 +41,26 @@ def class_counts(rows: Sequence[ManifestRow], labels: Labels) -> dict[Split, lis
     return counts
 
 
+def causes(rows: Sequence[ManifestRow]) -> dict[str, int]:
+    """Rejected files by cause, the most common first."""
+    return dict(Counter(cause(row.reason) for row in rows if row.status == "rejected" and row.reason).most_common())
+
+
+def check_bad(bad: Mapping[str, int], total: int, root: str, settings: PreprocessSettings) -> None:
+    """Refuse to go on with too many files that are no usable pictures; `bad` counts them by cause.
+
+    Raises:
+        DataError: more of them than `max_bad_fraction` of `total`.
+    """
+    number = sum(bad.values())
+    if number > settings.max_bad_fraction * total:
+        told = ", ".join(f"{count} {name}" for name, count in sorted(bad.items(), key=lambda pair: -pair[1]))
+        raise DataError(
+            f"At most {settings.max_bad_fraction:.0%} of the files may be unusable, but {number} of {total} in {root} "
+            f"are ({told}): mend the data, or raise the limit with --max-bad-fraction."
+        )
+
+
 def check_counts(rows: Sequence[ManifestRow], labels: Labels, root: str) -> None:
     """Refuse what no model can be trained and measured on.
 
@@ -89,17 +68,17 @@ def check_counts(rows: Sequence[ManifestRow], labels: Labels, root: str) -> None
         DataError: no picture is usable, a class has none to train on, or validation or test got none.
     """
     counts = class_counts(rows, labels)
-    reasons = [row.reason for row in rows if row.status == "rejected" and row.reason]
     if not any(map(any, counts.values())):
-        common = max(set(reasons), key=reasons.count, default="none is left")
+        common = next(iter(causes(rows)), "none is left")
         raise DataError(f"No file in {root} is a usable picture; the most common reason is: {common}.")
     for name, number in zip(labels.names, counts["train"], strict=True):
         if not number:
             of_class = [row for row in rows if row.label == name]
             why = next((row.reason for row in of_class if row.reason), "all went to other splits")
+            example = f" (for example: {why})" if of_class else ""
             raise DataError(
                 f"Each class needs a usable picture to train on; none of the {len(of_class)} files of '{name}' in "
-                f"{root} is left (for example: {why}): add good ones or remove the class."
+                f"{root} is left{example}: add good ones or remove the class."
             )
     for split, noun in (("val", "validation"), ("test", "test")):
         if not any(counts[split]):  # type: ignore[index]
@@ -109,16 +88,23 @@ def check_counts(rows: Sequence[ManifestRow], labels: Labels, root: str) -> None
             )
 
 
-def plan_shards(rows: Sequence[ManifestRow], labels: Labels, settings: PreprocessSettings) -> list[ShardPlan]:
-    """Deal the used pictures into shards of nearly equal size, largest shards first.
+def plan_shards(
+    rows: Sequence[ManifestRow],
+    wanted: Sequence[int],
+    labels: Labels,
+    settings: PreprocessSettings,
+    taken: Mapping[Split, int],
+) -> list[ShardPlan]:
+    """Deal the pictures at positions `wanted` into shards of nearly equal size, largest shards first.
 
-    Every class with as many pictures as there are shards stands in each of them, in a seeded random order.
+    Every class with as many pictures as there are shards stands in each of them, in a seeded random order. The numbers
+    in the names begin after those that are `taken`.
     """
     height, width, channels = pixel_ops(settings).shape
     most = max(1, min(_MOST_ROWS, int(settings.shard_mb * 1e6 / (height * width * channels))))
     plans = []
     for split in SPLITS:
-        numbers = [n for n, row in enumerate(rows) if row.status == "used" and row.split == split]
+        numbers = [n for n in wanted if rows[n].split == split]
         if not numbers:
             continue
         # Enough shards to keep some CPUs busy, unless they would become so small that their overhead shows.
@@ -128,5 +114,5 @@ def plan_shards(rows: Sequence[ManifestRow], labels: Labels, settings: Preproces
         numbers.sort(key=lambda n: (labels.index(rows[n].label), order[n]))
         for shard in range(shards):
             dealt = sorted(numbers[shard::shards], key=order.__getitem__)
-            plans.append(ShardPlan(f"{split}-{shard:05d}", split, tuple(dealt)))
+            plans.append(ShardPlan(f"{split}-{taken[split] + shard:05d}", split, tuple(dealt)))
     return sorted(plans, key=lambda plan: -len(plan.rows))

@@ -1,31 +1,34 @@
-"""From a folder of pictures to shards, manifest and index: decoded once, found again by fingerprint."""
+"""From pictures to shards, manifest and index: decoded once, never lost, never done twice."""
 
 import hashlib
 import json
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
-
 from imgcls_ray.config import PreprocessSettings
 from imgcls_ray.data import plan
+from imgcls_ray.data.earlier import Earlier, read_earlier, whole
 from imgcls_ray.data.files import storage_error, storing
+from imgcls_ray.data.hygiene import settle
 from imgcls_ray.data.index import FORMAT_VERSION, Index, ShardEntry, read_index, verify, write_index
-from imgcls_ray.data.inspection import inspect_block, to_row
-from imgcls_ray.data.labels import Labels
-from imgcls_ray.data.manifest import Counts, ManifestRow, count, read_manifest, write_manifest
+from imgcls_ray.data.manifest import Counts, ManifestRow, Status, cause, count, read_manifest, write_manifest
 from imgcls_ray.data.pixels import DECODER_VERSION
+from imgcls_ray.data.scan import Recipe, scan
 from imgcls_ray.data.shards import shard_format
-from imgcls_ray.data.sources import Source, list_source
+from imgcls_ray.data.sources import Source, SourceItem
+from imgcls_ray.data.spool import Scanned, elsewhere
 from imgcls_ray.data.tasks import map_blocks
-from imgcls_ray.data.workplace import publish, workplace
-from imgcls_ray.data.writer import write_block
-from imgcls_ray.errors import DataError, StorageError
-
-_FILES_PER_BLOCK = 512
+from imgcls_ray.data.workplace import workplace
+from imgcls_ray.data.writer import ShardKind, block_of, finished, note_replaced, noted, write_block
+from imgcls_ray.errors import StorageError
 
 Progress = Callable[[int, int], None]
+
+_LEARNED = ("sha256", "width", "height", "phash", "signature", "decoded")
+"""Fields of a row that its file's bytes decide."""
 
 
 @dataclass(frozen=True)
@@ -35,56 +38,65 @@ class Preprocessed:
     path: Path
     index: Index
     counts: Counts
-    reused: bool
-    """Whether it was there already, so that nothing was decoded."""
+    causes: dict[str, int]
+    """Rejected files by cause, the most common first."""
+    decoded: int = 0
+    """Files that this call read and decoded."""
+    seconds: float = 0
+    """From the call to the last verified shard; Ray was up."""
+
+    @property
+    def reused(self) -> bool:
+        """Whether it was there already, so that nothing was decoded."""
+        return self.decoded == 0
 
 
-def preprocess(data: str, out: Path, settings: PreprocessSettings, progress: Progress | None = None) -> Preprocessed:
-    """Turn the folder `data` into `out/<name>-<fingerprint>/`, or find it there whole.
+def set_folder(out: Path, source: Source, settings: PreprocessSettings) -> Path:
+    """Where the main job keeps the set of `source`: `out/<name>-<digest of place, classes, settings and versions>`."""
+    document = json.dumps([key_of(settings), source.root, source.labels.sha256])
+    return out / f"{source.name}-{hashlib.sha256(document.encode()).hexdigest()[:12]}"
 
-    Ray must be initialised. `progress(done, total)` counts files: each half when it was inspected, half when it was
-    decoded. A run that is killed leaves at most a folder whose name begins with a dot.
+
+def key_of(settings: PreprocessSettings) -> str:
+    """Hex sha256 of the settings and the versions of what reads them."""
+    document = [FORMAT_VERSION, DECODER_VERSION, settings.model_dump(mode="json", exclude={"max_bad_fraction"})]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def preprocess(
+    source: Source, folder: Path, settings: PreprocessSettings, progress: Progress | None = None
+) -> Preprocessed:
+    """Make `folder` the preprocessed set of `source`, or bring it up to date, or find it so.
+
+    Ray must be initialised, and every node sees `folder`. Only files that are new or changed since the last run are
+    read; their pictures go into new shards, and the others keep their shard and their split. After a kill the next run
+    goes on: what was scanned is not scanned again, what was written is not written again. On disk it takes twice the
+    size of the shards while it works. `progress(done, total)` counts files: half each when scanned and when written.
 
     Raises:
-        DataError: the data breaks a rule; nothing is left behind.
-        StorageError: `out` can't be written or is full; nothing is left behind.
+        DataError: the data breaks a rule; an earlier state of the set stays as it was.
+        StorageError: `folder` can't be written, is full, or holds something else.
     """
-    source = list_source(data)
-    labels = source.labels
-    out = Path(out).expanduser().resolve()
-    if out.is_relative_to(source.root):
+    started = time.perf_counter()
+    folder = Path(folder).expanduser().resolve()
+    if folder.is_relative_to(source.root):
         raise StorageError(
-            f"The storage can't lie inside the data folder, where its folders would count as classes; "
-            f"{out} is inside {source.root}: choose another place with --storage."
+            f"The shards can't lie inside the data folder, where they would count as data; {folder} is inside "
+            f"{source.root}: choose another place."
         )
-    fingerprint = fingerprint_of(source, settings)
-    final = out / f"{source.name}-{fingerprint[:12]}"
-    found = _whole(final)
-    if found:
-        return found
-    tell = _Progress(progress, len(source.items))
-    with workplace(out, final.name) as folder:
-        rows = _inspected(source, settings, tell)
-        rows = plan.with_splits(plan.without_repeats(rows), source, settings)
-        plan.check_counts(rows, labels, source.root)
-        shards = plan.plan_shards(rows, labels, settings)
-        tell.decoded(len(rows) - sum(len(shard.rows) for shard in shards))
-        rows, entries = _written(rows, shards, source, labels, settings, folder, tell)
-        plan.check_counts(rows, labels, source.root)
-        with storing(out):
-            index = Index(
-                labels=labels,
-                pixels=plan.pixel_ops(settings),
-                format=settings.format,
-                fingerprint=fingerprint,
-                name=source.name,
-                shards=entries,
-                class_counts=plan.class_counts(rows, labels),
-                manifest_sha256=write_manifest(folder, rows),
-            )
-            write_index(folder, index)
-            publish(folder, final, _whole)
-    return Preprocessed(final, index, count(rows), reused=False)
+    key = key_of(settings)
+    read_earlier(folder, key)  # before anything is made
+    with workplace(folder) as work:
+        earlier = read_earlier(folder, key)
+        if earlier.index and earlier.covers(source) and whole(folder, earlier):
+            rows = list(earlier.rows.values())
+            index, decoded = earlier.index, 0
+        else:
+            job = _Job(source, folder, work, settings, earlier, _Progress(progress, len(source.items)))
+            rows, index, decoded = job.run()
+        with storing(folder):
+            _tidy(folder, work, index)
+    return Preprocessed(folder, index, count(rows), plan.causes(rows), decoded, time.perf_counter() - started)
 
 
 def open_preprocessed(path: Path) -> Preprocessed:
@@ -96,113 +108,186 @@ def open_preprocessed(path: Path) -> Preprocessed:
     path = Path(path)
     index = read_index(path)
     verify(path, index)
-    return Preprocessed(path, index, count(read_manifest(path)), reused=True)
-
-
-def fingerprint_of(source: Source, settings: PreprocessSettings) -> str:
-    """Hex sha256 of the files (path, size, time of change, label, split), the settings and the versions."""
-    document = {
-        "format": FORMAT_VERSION,
-        "decoder": DECODER_VERSION,
-        "settings": settings.model_dump(mode="json"),
-        "items": [[item.path, item.bytes, item.mtime_ns, item.label, item.split] for item in source.items],
-    }
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _whole(path: Path) -> Preprocessed | None:
-    """The set at `path`; None where there is none or it is damaged, so that it is made (again)."""
-    try:
-        return open_preprocessed(path) if path.is_dir() else None
-    except DataError:
-        return None
+    rows = read_manifest(path)
+    return Preprocessed(path, index, count(rows), plan.causes(rows))
 
 
 class _Progress:
-    """Files inspected and decoded, told as one number that ends at the number of files."""
+    """Files scanned and written, told as one number that ends at the number of files."""
 
     def __init__(self, tell: Progress | None, total: int) -> None:
         self._tell, self._total = tell, total
         self._halves = 0
 
-    def decoded(self, files: int) -> None:
-        self._halves += files
+    def advance(self, files: int) -> None:
+        self._halves = min(self._halves + files, 2 * self._total)
         if self._tell:
             self._tell(self._halves // 2, self._total)
 
-    inspected = decoded
+
+@dataclass
+class _Job:
+    source: Source
+    folder: Path
+    work: Path
+    settings: PreprocessSettings
+    earlier: Earlier
+    progress: _Progress
+
+    def run(self) -> tuple[list[ManifestRow], Index, int]:
+        """Scan, settle, write. The index is written last, so that readers see the earlier state until then."""
+        source, settings, labels = self.source, self.settings, self.source.labels
+        rows: list[ManifestRow] = []
+        new: list[SourceItem] = []
+        for item in source.items:
+            row = self.earlier.known(item)
+            if row is None and not item.refused:
+                new.append(item)
+            rows.append(_renewed(row, item))
+        self.progress.advance(len(rows) - len(new))
+        scanned = self._scanned(new)
+        rows = [_found(row, scanned.get(row.path)) for row in rows]
+        rows = settle(rows, settings, self.earlier.splits)
+        plan.check_counts(rows, labels, source.root)
+
+        kept = self.earlier.kept(self.folder, rows, labels)
+        places = {
+            row.sha256: (row.shard, row.row) for row in self.earlier.rows.values() if row.shard in kept and row.sha256
+        }
+        wanted = [n for n, row in enumerate(rows) if row.status == "used" and row.sha256 not in places]
+        # Pictures that are known, but whose shard does not hold any more: their pixels are needed once more.
+        items = {item.path: item for item in source.items}
+        again = [items[rows[n].path] for n in wanted if rows[n].path not in scanned]
+        if again:
+            scanned |= self._scanned(again)
+            rows = [_compared(row, scanned.get(row.path)) for row in rows]
+            wanted = [n for n in wanted if rows[n].status == "used"]
+            plan.check_counts(rows, labels, source.root)
+        rows = [
+            replace(row, shard=places[row.sha256][0], row=places[row.sha256][1])
+            if row.status == "used" and row.sha256 in places
+            else row
+            for row in rows
+        ]
+        self.progress.advance(len(rows) - len(wanted))
+        rows, written = self._written(rows, wanted, scanned)
+        entries = tuple(sorted((*kept.values(), *written), key=lambda entry: entry.file))
+        with storing(self.folder):
+            index = Index(
+                labels=labels,
+                pixels=plan.pixel_ops(settings),
+                format=settings.format,
+                encoding=settings.encoding,
+                key=key_of(settings),
+                fingerprint=_fingerprint(rows, key_of(settings), labels.sha256),
+                name=source.name,
+                shards=entries,
+                class_counts=plan.class_counts(rows, labels),
+                manifest_sha256=write_manifest(self.folder, rows),
+            )
+            for file in {entry.file for entry in self.earlier.index.shards} - set(kept) if self.earlier.index else ():
+                note_replaced(self.work, Path(file).stem)
+            write_index(self.folder, index)
+        return rows, index, len(new) + len(again)
+
+    def _scanned(self, items: Sequence[SourceItem]) -> dict[str, Scanned]:
+        recipe = Recipe(plan.pixel_ops(self.settings), self.settings.near_duplicates)
+        found: dict[str, Scanned] = {}
+        bad: Counter[str] = Counter()
+        with storing(self.folder):
+            for block in scan(items, self.source.reader, recipe, self.work):
+                found |= {one.path: one for one in block}
+                bad.update(cause(one.reason) for one in block if one.reason)
+                plan.check_bad(bad, len(self.source.items), self.source.root, self.settings)
+                self.progress.advance(len(block))
+        return found
+
+    def _written(
+        self, rows: list[ManifestRow], wanted: Sequence[int], scanned: dict[str, Scanned]
+    ) -> tuple[list[ManifestRow], list[ShardEntry]]:
+        """Write the shards of the pictures at `wanted`; returns the rows with their places, and the entries."""
+        labels, settings = self.source.labels, self.settings
+        kind = ShardKind(plan.pixel_ops(settings), labels, settings.format, settings.encoding)
+        plans = {p.stem: p for p in plan.plan_shards(rows, wanted, labels, settings, self.earlier.taken)}
+        blocks = {}
+        for shard in plans.values():
+            found = [(rows[n], scanned[rows[n].path]) for n in shard.rows]
+            blocks[shard.stem] = block_of(
+                shard.stem,
+                [(row.path, labels.index(row.label), row.sha256 or "", one.block, one.row or 0) for row, one in found],
+            )
+        result = list(rows)
+        entries: list[ShardEntry] = []
+
+        def add(stem: str, check: bool) -> bool:
+            done = finished(blocks[stem], kind, self.folder, self.work, check)
+            if done is None:
+                return False
+            file = stem + kind.suffix
+            entries.append(ShardEntry(file, plans[stem].split, len(plans[stem].rows), done.bytes, done.sha256))
+            for place, n in enumerate(plans[stem].rows):
+                result[n] = replace(rows[n], shard=file, row=place)
+            self.progress.advance(len(plans[stem].rows))
+            return True
+
+        missing = [block for stem, block in blocks.items() if not add(stem, check=True)]
+        arguments = {"kind": kind, "folder": str(self.folder), "work": str(self.work)}
+        for table in map_blocks(missing, write_block, arguments) if missing else ():
+            for done in table.to_pylist():
+                if done["error"]:
+                    raise storage_error(self.folder, OSError(done["errno"], done["error"]))
+                if not add(done["stem"], check=False):
+                    raise elsewhere(self.folder)
+        return result, entries
 
 
-def _inspected(source: Source, settings: PreprocessSettings, tell: _Progress) -> list[ManifestRow]:
-    paths = [item.path for item in source.items]
-    blocks = [
-        pa.table({"number": range(start, min(start + _FILES_PER_BLOCK, len(paths))), "path": part})
-        for start in range(0, len(paths), _FILES_PER_BLOCK)
-        if (part := paths[start : start + _FILES_PER_BLOCK])
-    ]
-    rows: dict[int, ManifestRow] = {}
-    for table in map_blocks(blocks, inspect_block, {"root": source.root, "max_pixels": settings.max_pixels}):
-        for found in table.to_pylist():
-            rows[found["number"]] = to_row(source.items[found["number"]], found)
-        tell.inspected(table.num_rows)
-    return [rows[number] for number in range(len(paths))]
+def _tidy(folder: Path, work: Path, index: Index) -> None:
+    """Remove shards that were noted here and are in no index (any more), so that a listing of the folder is true."""
+    now = {entry.file for entry in index.shards}
+    suffix = shard_format(index.format).suffix
+    for file in {stem + suffix for stem in noted(work)} - now:
+        (folder / file).unlink(missing_ok=True)
 
 
-def _written(
-    rows: list[ManifestRow],
-    shards: list[plan.ShardPlan],
-    source: Source,
-    labels: Labels,
-    settings: PreprocessSettings,
-    folder: Path,
-    tell: _Progress,
-) -> tuple[list[ManifestRow], tuple[ShardEntry, ...]]:
-    """Write all shards; returns the rows with what decoding told, and the entries in the order of their names."""
-    blocks = [
-        pa.table(
-            {
-                "stem": [shard.stem] * len(shard.rows),
-                "path": [rows[n].path for n in shard.rows],
-                "label": [labels.index(rows[n].label) for n in shard.rows],
-                "sha256": [rows[n].sha256 for n in shard.rows],
-            }
-        )
-        for shard in shards
-    ]
-    plans = {shard.stem: shard for shard in shards}
-    suffix = shard_format(settings.format).suffix
-    entries = []
-    result = list(rows)
-    arguments = {
-        "root": source.root,
-        "folder": str(folder),
-        "ops": plan.pixel_ops(settings),
-        "labels": labels,
-        "format": settings.format,
-    }
-    for table in map_blocks(blocks, write_block, arguments):
-        for done in table.to_pylist():
-            if done["error"]:
-                raise storage_error(folder.parent, OSError(done["errno"], done["error"]))
-            shard = plans[done["stem"]]
-            file = shard.stem + suffix
-            place = 0
-            for n, reason in zip(shard.rows, done["reasons"], strict=True):
-                if reason:
-                    result[n] = replace(rows[n], status="rejected", reason=reason)
-                else:
-                    result[n] = replace(rows[n], shard=file, row=place)
-                    place += 1
-            if done["rows"]:
-                _check_there(folder / file, done["bytes"])
-                entries.append(ShardEntry(file, shard.split, done["rows"], done["bytes"], done["sha256"]))
-            tell.decoded(len(shard.rows))
-    return result, tuple(sorted(entries, key=lambda entry: entry.file))
+def _renewed(row: ManifestRow | None, item: SourceItem) -> ManifestRow:
+    """An item's row before anything is settled: what the source says now, and what was learned of its bytes before."""
+    said = ManifestRow(
+        path=item.path,
+        label=item.label,
+        split=item.split,
+        given=item.split,
+        group=item.group,
+        sha256=None,
+        width=None,
+        height=None,
+        bytes=item.bytes,
+        mtime_ns=item.mtime_ns,
+        status="rejected" if item.refused else "used",
+        reason=item.refused,
+    )
+    if row is None or item.refused:
+        return said
+    learned = {name: getattr(row, name) for name in _LEARNED}
+    said = replace(said, **learned)
+    return said if row.decoded else replace(said, status="rejected", reason=row.reason)
 
 
-def _check_there(path: Path, size: int) -> None:
-    if not path.is_file() or path.stat().st_size != size:
-        raise StorageError(
-            f"The storage must be one folder that every node sees; {path.parent} is another one on some node: "
-            "choose a shared folder with --storage."
-        )
+def _found(row: ManifestRow, one: Scanned | None) -> ManifestRow:
+    """The row with what the scan told."""
+    if one is None:
+        return row
+    learned = {name: getattr(one, name) for name in _LEARNED if name != "decoded"}
+    status: Status = "rejected" if one.reason else "used"
+    return replace(row, **learned, decoded=one.reason is None, status=status, reason=one.reason)
+
+
+def _compared(row: ManifestRow, one: Scanned | None) -> ManifestRow:
+    """The settled row after another look at its file: it must be the same picture."""
+    if row.status != "used" or one is None or (one.sha256 == row.sha256 and one.reason is None):
+        return row
+    return replace(row, status="rejected", reason=one.reason or "changed while it was read", sha256=None, split=None)
+
+
+def _fingerprint(rows: Sequence[ManifestRow], key: str, labels: str) -> str:
+    used = sorted((row.sha256 or "", row.label, row.split or "") for row in rows if row.status == "used")
+    return hashlib.sha256(json.dumps([key, labels, used]).encode()).hexdigest()

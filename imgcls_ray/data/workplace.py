@@ -1,30 +1,80 @@
-"""A folder that is made beside its final name and gets that name when it is complete."""
+"""The folder of a preprocessed set while it is being made: one maker at a time, and a place for what is unfinished."""
 
+import fcntl
+import logging
 import os
+import re
 import shutil
-import uuid
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from imgcls_ray.data.files import storing
+from imgcls_ray.errors import ImgclsError
+
+WORK = ".work"
+"""Holds the spool and a note on each finished shard; it is there only while a set is unfinished."""
+
+_HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_POLL = 0.2  # seconds
 
 
 @contextmanager
-def workplace(out: Path, name: str) -> Iterator[Path]:
-    """A new hidden folder in `out`, gone at the end unless it was renamed."""
-    folder = out / f".{name}.{uuid.uuid4().hex[:8]}.tmp"
-    with storing(out):
-        made = _first_missing(out)
-        folder.mkdir(parents=True)
+def workplace(folder: Path) -> Iterator[Path]:
+    """`folder/.work`, for this process alone: another one that makes the same set is waited for.
+
+    After an error of this program, which a second run would meet again, nothing of this run stays. After a kill or an
+    interruption it stays, so that the next run goes on.
+
+    Raises:
+        StorageError: `folder` can't be made or written.
+    """
+    made = _first_missing(folder)
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    work = folder / WORK
+    with _alone(folder):
+        try:
+            with storing(folder):
+                begun = work.exists()
+                work.mkdir(exist_ok=True)
+                _clean(folder)
+                _clean(work)
+            yield work
+            shutil.rmtree(work)
+        except ImgclsError:
+            if not begun:
+                shutil.rmtree(work, ignore_errors=True)
+                _remove_empty(folder, made)
+            raise
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it whatever ends this process."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        yield folder
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        while made and out.is_relative_to(made) and _is_empty(out):  # only folders that this run made
-            out.rmdir()
-            out = out.parent
-        raise
+        waited = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not waited:
+                    logging.getLogger(__name__).warning("Another run is preparing %s; waiting for it.", folder)
+                waited = True
+                time.sleep(_POLL)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clean(folder: Path) -> None:
+    """Remove what a killed writer of ours left under a temporary name."""
+    for entry in folder.iterdir():
+        if _HALF_WRITTEN.fullmatch(entry.name) and entry.is_file():
+            entry.unlink(missing_ok=True)
 
 
 def _first_missing(path: Path) -> Path | None:
@@ -34,26 +84,8 @@ def _first_missing(path: Path) -> Path | None:
     return missing
 
 
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
-
-
-def publish(folder: Path, final: Path, whole: Callable[[Path], object]) -> None:
-    """Give the finished folder its name. A damaged set of that name makes way, a whole one stays."""
-    try:
-        folder.replace(final)
-    except OSError:
-        if not final.is_dir():
-            raise
-        if whole(final):  # another run was faster
-            shutil.rmtree(folder)
-            return
-        aside = folder.with_suffix(".old")
-        final.replace(aside)
-        folder.replace(final)
-        shutil.rmtree(aside)
-    handle = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)  # the rename itself
-    finally:
-        os.close(handle)
+def _remove_empty(folder: Path, made: Path | None) -> None:
+    """Remove `folder` and those above it that this run made, as far as they are empty."""
+    while made and folder.is_relative_to(made) and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -10,6 +10,7 @@ from imgcls_ray.data.sources import Split
 from imgcls_ray.errors import DataError
 
 LABELS = Labels(("a", "b", "c"))
+NONE_TAKEN: dict[Split, int] = {"train": 0, "val": 0, "test": 0}
 
 
 def row(path: str, content: str, split: Split | None = None) -> ManifestRow:
@@ -20,31 +21,13 @@ def rows(**classes: int) -> list[ManifestRow]:
     return [row(f"{name}/{n}", f"{name}{n}", "train") for name, count in classes.items() for n in range(count)]
 
 
-def test_equal_pictures_of_one_class_are_kept_once() -> None:
-    result = plan.without_repeats([row("a/2", "x"), row("a/1", "x"), row("a/3", "y")])
-    assert [r.status for r in result] == ["duplicate", "used", "used"]
-    assert result[0].reason == "same picture as a/1"
-
-
-def test_equal_pictures_of_two_classes_are_all_rejected() -> None:
-    result = plan.without_repeats([row("a/1", "x"), row("a/2", "x"), row("b/1", "x"), row("b/2", "y")])
-    assert [r.status for r in result] == ["rejected"] * 3 + ["used"]
-    assert {r.reason for r in result[:3]} == {"same picture under two labels"}
-
-
-def test_a_picture_of_test_and_training_stays_in_the_test() -> None:
-    result = plan.without_repeats([row("a/1", "x", "train"), row("a/2", "x", "test"), row("a/3", "x", "val")])
-    assert [r.status for r in result] == ["duplicate", "used", "duplicate"]
-
-
-def test_rejected_pictures_are_no_duplicates() -> None:
-    broken = replace(row("a/1", "x"), status="rejected", reason="truncated or damaged")
-    assert plan.without_repeats([broken, row("b/1", "x")])[1].status == "used"
+def planned(found: list[ManifestRow], settings: PreprocessSettings) -> list[plan.ShardPlan]:
+    return plan.plan_shards(found, range(len(found)), LABELS, settings, NONE_TAKEN)
 
 
 def test_every_shard_holds_every_class_and_sizes_differ_by_one() -> None:
     used = rows(a=900, b=30, c=9)
-    shards = plan.plan_shards(used, LABELS, PreprocessSettings(image_size=96, shard_mb=100))
+    shards = planned(used, PreprocessSettings(image_size=96, shard_mb=100))
     assert len(shards) == 4
     assert sorted(n for shard in shards for n in shard.rows) == list(range(939))
     assert max(len(s.rows) for s in shards) - min(len(s.rows) for s in shards) <= 1
@@ -59,23 +42,36 @@ def test_shards_follow_content_not_the_order_of_the_rows() -> None:
     settings = PreprocessSettings(image_size=96)
 
     def contents(found: list[ManifestRow]) -> list[list[str | None]]:
-        return [[found[n].sha256 for n in shard.rows] for shard in plan.plan_shards(found, LABELS, settings)]
+        return [[found[n].sha256 for n in shard.rows] for shard in planned(found, settings)]
 
     assert contents(used) == contents(used[::-1])
     assert contents(used) != [
         [used[n].sha256 for n in shard.rows]
-        for shard in plan.plan_shards(used, LABELS, settings.model_copy(update={"seed": 1}))
+        for shard in planned(used, settings.model_copy(update={"seed": 1}))
     ]
 
 
 def test_shards_have_at_most_512_rows_and_the_megabytes_asked_for() -> None:
     used = rows(a=3000)
-    many = plan.plan_shards(used, LABELS, PreprocessSettings(image_size=32))
+    many = planned(used, PreprocessSettings(image_size=32))
     assert max(len(shard.rows) for shard in many) == 500
-    small = plan.plan_shards(used, LABELS, PreprocessSettings(image_size=100, shard_mb=3))
+    small = planned(used, PreprocessSettings(image_size=100, shard_mb=3))
     assert max(len(shard.rows) for shard in small) == 100
-    tiny = plan.plan_shards(used[:5], LABELS, PreprocessSettings(image_size=100, shard_mb=0.001))
+    tiny = planned(used[:5], PreprocessSettings(image_size=100, shard_mb=0.001))
     assert [len(shard.rows) for shard in tiny] == [1] * 5
+
+
+def test_new_pictures_go_into_shards_with_new_numbers() -> None:
+    used = rows(a=30, b=30)
+    (shard,) = plan.plan_shards(used, [3, 40], LABELS, PreprocessSettings(), {"train": 7, "val": 1, "test": 0})
+    assert (shard.stem, sorted(shard.rows)) == ("train-00007", [3, 40])
+
+
+def test_too_many_bad_files_are_told_with_their_counts() -> None:
+    settings = PreprocessSettings(max_bad_fraction=0.1)
+    plan.check_bad({"not a picture": 6, "empty file": 4}, 100, "/data", settings)
+    with pytest.raises(DataError, match=r"At most 10% .* 11 of 100 in /data are \(7 not a picture, 4 empty file\)"):
+        plan.check_bad({"empty file": 4, "not a picture": 7}, 100, "/data", settings)
 
 
 def test_classes_without_training_pictures_are_named() -> None:

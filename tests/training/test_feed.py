@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from imgcls_ray.config import PreprocessSettings, Size, TrialSettings
-from imgcls_ray.data.preprocess import Preprocessed, preprocess
+from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.training.feed import Feed, MemoryFeed, PartsFeed, open_feed
 from imgcls_ray.training.job import TrialData, TrialJob
+from tests.conftest import ingested
 
 
 @pytest.fixture(scope="module")
 def preprocessed(ray_local: None, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Preprocessed:
     settings = PreprocessSettings(image_size=Size(8, 8), shard_mb=0.002)
-    return preprocess(str(pictures), tmp_path_factory.mktemp("sets"), settings)
+    return ingested(pictures, tmp_path_factory.mktemp("sets"), settings)
 
 
 def train_feed(preprocessed: Preprocessed, **options: int) -> Feed:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from imgcls_ray.config import PreprocessSettings, Size, TrialSettings
-from imgcls_ray.data.preprocess import Preprocessed, preprocess
+from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.embeddings import Embeddings, embed
 from imgcls_ray.models import resolve_weights
 from imgcls_ray.training.job import TrialData, TrialJob
 from imgcls_ray.training.network import load_backbone, whole_network
 from imgcls_ray.training.runner import Solo
-from tests.conftest import assert_same
+from tests.conftest import assert_same, ingested
 
 NAME = "mobilenet_0.25"
 SIZE = Size(32, 32)
@@ -22,7 +22,7 @@ SIZE = Size(32, 32)
 
 @pytest.fixture(scope="module")
 def prepared(ray_local: None, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Preprocessed:
-    return preprocess(str(pictures), tmp_path_factory.mktemp("sets"), PreprocessSettings(image_size=SIZE))
+    return ingested(pictures, tmp_path_factory.mktemp("sets"), PreprocessSettings(image_size=SIZE))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,126 @@
+"""The spool: pixels and findings of the first pass on disk, until the second pass has put them into shards.
+
+A block is two files: NAME.u8, raw pixels one picture after another, and NAME.parquet, a row per file looked at. The
+second is written last, so a block whose rows are there is complete.
+"""
+
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from imgcls_ray.data.files import write_atomic
+from imgcls_ray.errors import StorageError
+
+_CRC = b"crc32"
+_CHECKED_BYTES = 1 << 20
+Raw = bytes  # a field has that name
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What the bytes of one file told; what was not learned before it was refused is None."""
+
+    path: str
+    block: str
+    bytes: int | None = None
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+    phash: str | None = None
+    signature: Raw | None = None
+    reason: str | None = None
+    """Why it is refused."""
+    row: int | None = None
+    """Place of its pixels in the block."""
+
+
+_SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("block", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("phash", pa.string()),
+        ("signature", pa.binary()),
+        ("reason", pa.string()),
+        ("row", pa.int32()),
+    ]
+)
+
+
+def pixels_file(folder: Path, block: str) -> Path:
+    """The file with a block's pixels."""
+    return folder / f"{block}.u8"
+
+
+def write(folder: Path, block: str, found: Sequence[Scanned], images: np.ndarray) -> None:
+    """Write a block; `images` is uint8 (n, H, W, C), row by row as `found` says.
+
+    Nothing is forced to the disk: whoever finds a block after a crash checks its CRC, and makes it again if need be.
+
+    Raises:
+        OSError: as the file system gives it.
+    """
+    write_atomic(pixels_file(folder, block), memoryview(images).cast("B") if images.size else b"", sync=False)
+    columns = {field.name: [getattr(one, field.name) for one in found] for field in fields(Scanned)}
+    table = pa.table(columns, schema=_SCHEMA.with_metadata({_CRC: str(zlib.crc32(images)).encode()}))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    write_atomic(folder / f"{block}.parquet", sink.getvalue(), sync=False)
+
+
+def read(folder: Path, block: str, check: bool = False) -> list[Scanned] | None:
+    """The findings of a block; None where it is not there or, with `check`, not whole."""
+    file = folder / f"{block}.parquet"
+    if not file.is_file():
+        return None
+    try:
+        table = pq.read_table(file)
+        if check and _crc32(pixels_file(folder, block)) != int(table.schema.metadata[_CRC]):
+            return None
+        return [Scanned(**row) for row in table.to_pylist()]
+    except (OSError, pa.ArrowException, KeyError, TypeError):  # damaged by a crash: it is made again
+        return None
+
+
+def gather(folder: Path, places: Sequence[tuple[str, int]], images: np.ndarray) -> None:
+    """Fill `images` uint8 (n, H, W, C) with the pictures at `places` (block and row).
+
+    Raises:
+        OSError: a block is missing or cut.
+    """
+    handles: dict[str, int] = {}
+    size = images[0].nbytes
+    try:
+        for (block, row), image in zip(places, images, strict=True):
+            if block not in handles:
+                handles[block] = os.open(pixels_file(folder, block), os.O_RDONLY)
+            if os.preadv(handles[block], [memoryview(image).cast("B")], row * size) != size:
+                raise OSError(f"the block {block} is cut off")
+    finally:
+        for handle in handles.values():
+            os.close(handle)
+
+
+def elsewhere(folder: Path) -> StorageError:
+    """The error for a file that a task wrote and this process does not see."""
+    return StorageError(
+        f"The storage must be one folder that every node sees; {folder} is another one on some node: "
+        "choose a shared folder."
+    )
+
+
+def _crc32(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while part := file.read(_CHECKED_BYTES):
+            crc = zlib.crc32(part, crc)
+    return crc

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgcls_ray.data import spool
+from imgcls_ray.data.spool import Scanned
+
+FOUND = [
+    Scanned("a.jpg", "block", 10, "0" * 64, 4, 3, "f" * 16, b"\0\1", None, 0),
+    Scanned("b.jpg", "block", 10, reason="empty file"),
+    Scanned("c.jpg", "block", 12, "1" * 64, 4, 3, None, None, None, 1),
+]
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 3), np.uint8)
+
+
+def test_findings_and_pixels_come_back(tmp_path: Path) -> None:
+    spool.write(tmp_path, "block", FOUND, IMAGES)
+    assert spool.read(tmp_path, "block") == spool.read(tmp_path, "block", check=True) == FOUND
+    images = np.empty((3, 3, 4, 3), np.uint8)
+    spool.gather(tmp_path, [("block", 1), ("block", 0), ("block", 1)], images)
+    assert np.array_equal(images, IMAGES[[1, 0, 1]])
+
+
+def test_a_block_without_pictures_is_complete(tmp_path: Path) -> None:
+    spool.write(tmp_path, "block", FOUND[1:2], IMAGES[:0])
+    assert spool.read(tmp_path, "block", check=True) == FOUND[1:2]
+
+
+@pytest.mark.parametrize("suffix", [".u8", ".parquet"])
+@pytest.mark.parametrize("harm", ["changed", "cut", "gone"])
+def test_a_damaged_block_is_none(tmp_path: Path, suffix: str, harm: str) -> None:
+    spool.write(tmp_path, "block", FOUND, IMAGES)
+    file = tmp_path / f"block{suffix}"
+    data = file.read_bytes()
+    file.write_bytes(
+        data[:5] + bytes([data[5] ^ 255]) + data[6:] if harm == "changed" and suffix == ".u8" else data[:9]
+    )
+    if harm == "gone":
+        file.unlink()
+    assert spool.read(tmp_path, "block", check=True) is None
+
+
+def test_pixels_that_are_cut_off_are_told(tmp_path: Path) -> None:
+    spool.write(tmp_path, "block", FOUND, IMAGES)
+    with pytest.raises(OSError, match="cut off"):
+        spool.gather(tmp_path, [("block", 2)], np.empty((1, 3, 4, 3), np.uint8))
