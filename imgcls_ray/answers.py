@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imgcls_ray.config.settings import SourceSettings
 from imgcls_ray.data.pixels import decode
-from imgcls_ray.data.sources import Source, list_source
+from imgcls_ray.data.sources import Source, check_source, list_source
 from imgcls_ray.errors import DataError, ImageError
 from imgcls_ray.evaluation.metrics import Metrics, score
 
@@ -41,7 +42,7 @@ class Evaluation:
 
     metrics: Metrics
     rejected: dict[str, str]
-    """Path -> reason of each picture that can't be decoded; these count in no figure."""
+    """Path -> reason of each picture that can't be decoded or has no label; these count in no figure."""
 
     def to_json(self) -> dict[str, Any]:
         """The metrics, with the rejected pictures beside them."""
@@ -61,13 +62,12 @@ def check_pictures(paths: Sequence[str]) -> None:
 
 
 def check_folder(data: str) -> None:
-    """Tell of a labelled folder that is not there, before a model is loaded for it.
+    """Tell of labelled data that is not there, before a model is loaded for it.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: there is no such folder, table, archive or address.
     """
-    if not Path(data).expanduser().is_dir():
-        list_source(data)  # which knows why
+    check_source(data)
 
 
 def classify(bundle: "Bundle", paths: Sequence[str]) -> list[Answer]:
@@ -87,17 +87,28 @@ def classify(bundle: "Bundle", paths: Sequence[str]) -> list[Answer]:
     return answers
 
 
-def evaluate(bundle: "Bundle", data: str) -> Evaluation:
-    """Measure a model on every picture of a labelled folder.
+def evaluate(
+    bundle: "Bundle",
+    data: str,
+    settings: SourceSettings = SourceSettings(),  # noqa: B008 - it can't be changed
+    unpack: Path | None = None,
+) -> Evaluation:
+    """Measure a model on every picture of labelled data, of any form that `list_source` knows.
+
+    Args:
+        bundle: the model.
+        data: a folder, table, archive or address.
+        settings: the label list and what becomes of rows with several labels.
+        unpack: the folder that archives are unpacked in.
 
     Raises:
-        DataError: the folder can't be used, has a class that the model does not know, or no picture can be decoded.
+        DataError: the data can't be used, has a class that the model does not know, or no picture can be decoded.
     """
-    source = list_source(data, bundle.labels)
+    source = list_source(data, settings, bundle.labels, unpack)
     probabilities, labels = [], []
-    rejected: dict[str, str] = {}
+    rejected = {item.path: item.refused for item in source.items if item.refused}
     with ThreadPoolExecutor() as pool:
-        for items in _batches(source.items):
+        for items in _batches([item for item in source.items if not item.refused]):
             outcomes = list(pool.map(lambda item: _decoded(source, item.path, bundle), items))
             images = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
             for item, outcome in zip(items, outcomes, strict=True):
@@ -114,9 +125,11 @@ def evaluate(bundle: "Bundle", data: str) -> Evaluation:
 
 def _decoded(source: Source, path: str, bundle: "Bundle") -> np.ndarray | ImageError:
     try:
-        return decode(_read(str(Path(source.root, path))), bundle.pixels)
+        return decode(source.reader.read(path), bundle.pixels)
     except ImageError as error:
         return error
+    except OSError as error:
+        return ImageError(f"can't be read ({(error.strerror or str(error)).lower()})")
 
 
 def _read(path: str) -> bytes:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -7,6 +8,7 @@ import pytest
 from imgcls_ray import answers
 from imgcls_ray.bundle.bundle import Bundle
 from imgcls_ray.bundle.card import Card
+from imgcls_ray.config.settings import SourceSettings
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.errors import DataError
@@ -146,3 +148,27 @@ def test_evaluate_takes_one_class_and_training_and_test_folders(bundle: Bundle, 
     write_tree(tmp_path / "data" / "Test", classes=3, each=2)
     assert answers.evaluate(bundle, str(tmp_path / "data")).metrics.images == 15
     assert answers.evaluate(bundle, str(write_tree(tmp_path / "one", classes=1, each=1))).metrics.images == 1
+
+
+def test_evaluate_takes_tables_archives_and_addresses(bundle: Bundle, tmp_path: Path) -> None:
+    data = write_tree(tmp_path / "data", classes=3, each=3)
+    expected = answers.evaluate(bundle, str(data)).metrics
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", data)
+    assert answers.evaluate(bundle, archive, unpack=tmp_path / "unpacked").metrics == expected
+    assert answers.evaluate(bundle, f"file://{data}").metrics == expected
+    rows = [f"data/class{label}/{number}.png,class{label}" for label in range(3) for number in range(3)]
+    (tmp_path / "t.csv").write_text("\n".join([*rows, "data/gone.png,class0", "data/class0/0.png", "x.png"]))
+    evaluation = answers.evaluate(bundle, str(tmp_path / "t.csv"))
+    assert evaluation.metrics == expected
+    assert evaluation.rejected == {
+        "data/gone.png": "can't be read (no such file or directory)",
+        "x.png": "unlabelled",
+    }
+    answers.check_folder(archive)
+    (tmp_path / "t.bin").write_text("?")
+    with pytest.raises(DataError, match="file of another kind"):
+        answers.check_folder(str(tmp_path / "t.bin"))
+    (tmp_path / "dict.txt").write_text("class1\nclass2\n")
+    part = answers.evaluate(bundle, str(data), SourceSettings(labels=str(tmp_path / "dict.txt")))
+    assert part.metrics.images == 6
+    assert set(part.rejected.values()) == {"unknown label (class0)"}

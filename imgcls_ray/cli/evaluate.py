@@ -1,5 +1,6 @@
 """`imgcls evaluate`: how good a model is on a labelled folder."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +16,17 @@ SHOWN = 10
 
 
 def evaluate(
-    data: Annotated[str, typer.Argument(help="Folder of labelled pictures; every one counts.", metavar="DATA")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="Folder, table, archive or address of labelled pictures; every one counts.", metavar="DATA"
+        ),
+    ],
     model: Model,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="File with one class name a line; other classes are left out and counted."),
+    ] = None,
     storage: Storage = "./imgcls-runs",
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
@@ -25,10 +35,13 @@ def evaluate(
     from imgcls_ray import answers
     from imgcls_ray.cli.loading import load_model
     from imgcls_ray.cli.output import output
+    from imgcls_ray.config.settings import SourceSettings
 
     answers.check_folder(data)
     with output(as_json) as out:
-        evaluation = answers.evaluate(load_model(model, storage, tracking_uri), data)
+        bundle = load_model(model, storage, tracking_uri)
+        place = Path(storage.removeprefix("file://")).expanduser().absolute() / "unpacked"
+        evaluation = answers.evaluate(bundle, data, SourceSettings(labels=labels), place)
         if as_json:
             out.document(evaluation.to_json())
         else:

@@ -11,6 +11,7 @@ ARROW_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 """Opened by pyarrow; all others by fsspec."""
 _GS_PATIENCE = 20  # seconds; without it an unreachable Google Storage is tried for a quarter of an hour
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _AWS = re.compile(r"AWS Error ([A-Z_]+)")
 _REASONS = {
@@ -84,6 +85,8 @@ def _filesystem(scheme: str, bucket: str, credentials: str, query: str) -> tuple
 
     uri = f"{scheme}://{credentials}{'@' if credentials else ''}{bucket}"
     try:
+        if not _SCHEME.fullmatch(scheme):
+            raise ValueError("there is no such kind of address")
         if scheme not in ARROW_SCHEMES:
             from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 

@@ -1,5 +1,6 @@
 """What every kind of source gives: items, and a reader that opens them wherever a task runs."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,3 +78,13 @@ class Source:
     reader: Reader
     labels: Labels
     """The classes, in the order of a label list where one is given, else sorted."""
+
+
+def identity(path: str) -> tuple[str, int, int, int]:
+    """What a cache of open files goes by: path, process, inode and time of change.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    found = Path(path).stat()
+    return path, os.getpid(), found.st_ino, found.st_mtime_ns

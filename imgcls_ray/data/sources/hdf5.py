@@ -5,7 +5,6 @@ turned the channels round, so colours are taken to be blue, green, red.
 """
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcls_ray.data.sources.base import HEAD, Reader, SourceItem, Split
+from imgcls_ray.data.sources.base import HEAD, Reader, SourceItem, Split, identity
 from imgcls_ray.data.sources.kinds import Listed, Rules, SourceKind, Words
 from imgcls_ray.data.sources.places import LocalPlace, Place
 from imgcls_ray.errors import DataError
@@ -41,8 +40,7 @@ class Hdf5Reader(Reader):
             raise FileNotFoundError(2, "there is no such row")
         cut = name.lower().index(f"{files[0]}#") + len(files[0])
         try:
-            dataset = _opened(f"{self.folder}/{name[:cut]}", os.getpid())[name[cut + 1 :]]
-            pixels = dataset[int(row)]
+            pixels = _opened(*identity(f"{self.folder}/{name[:cut]}"))[name[cut + 1 :]][int(row)]
         except (KeyError, ValueError, IndexError) as error:
             raise FileNotFoundError(2, "there is no such row") from error
         content = _png(pixels)
@@ -128,7 +126,7 @@ def _in_range(pixels: Any) -> bool:
 
 
 @lru_cache(maxsize=_OPEN)
-def _opened(path: str, process: int) -> Any:  # noqa: ARG001 - a forked process opens its own
+def _opened(path: str, *identity: int) -> Any:  # noqa: ARG001 - a file that was replaced is opened anew
     import h5py
 
     return h5py.File(path, "r", locking=False)

@@ -79,6 +79,9 @@ def _path(path: str, table: Place, rules: Rules) -> tuple[str, str | None]:
         known = (*ARROW_SCHEMES, address.scheme if address else "")
         if rules.confined:
             return path, f"outside the archive ({path})"
+        written = Address.parse(path)
+        if written.credentials:  # the manifest would tell them
+            return written.public, "an address with credentials"
         return path, None if scheme.lower() in known else f"unknown kind of address ({scheme})"
     if "\\" in path and "/" not in path:
         path = path.replace("\\", "/")  # written on Windows

@@ -1,7 +1,6 @@
 """TFRecord files of earlier systems: `image` (an encoded picture) and `label` (its class's number) in each record."""
 
 import gzip
-import os
 import re
 import threading
 import zlib
@@ -14,7 +13,7 @@ from typing import IO, cast
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.shards.example import Value, parse
 from imgcls_ray.data.shards.records import read_records, scan
-from imgcls_ray.data.sources.base import HEAD, Reader, SourceItem, Split
+from imgcls_ray.data.sources.base import HEAD, Reader, SourceItem, Split, identity
 from imgcls_ray.data.sources.folders import split_folders
 from imgcls_ray.data.sources.kinds import Listed, Rules, SourceKind, Words
 from imgcls_ray.data.sources.listing import printable
@@ -41,7 +40,7 @@ class TfRecordReader(Reader):
         name, _, offset = path.rpartition("#")
         try:
             # A handle for each thread: in a compressed file it goes on from where the last record ended.
-            file = _opened(f"{self.folder}/{name}", os.getpid(), threading.get_ident())
+            file = _opened(*identity(f"{self.folder}/{name}"), threading.get_ident())
             file.seek(int(offset))
             record = next(scan(file), None)
             image = parse(record.data).get("image") if record else None
@@ -132,5 +131,5 @@ _RULE = "Records of pictures hold `image`, an encoded picture, and `label`, the 
 
 
 @lru_cache(maxsize=_OPEN)
-def _opened(path: str, process: int, thread: int) -> IO[bytes]:  # noqa: ARG001 - nobody shares a handle
+def _opened(path: str, *identity: int) -> IO[bytes]:  # noqa: ARG001 - nobody shares a handle
     return cast(IO[bytes], gzip.open(path)) if path.lower().endswith(".gz") else Path(path).open("rb")
