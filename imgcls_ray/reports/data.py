@@ -32,7 +32,9 @@ from imgcls_ray.reports.report import (
     Together,
     picture,
 )
-from imgcls_ray.reports.sizes import file_format, is_flat, odd_ones, sizes_of
+from imgcls_ray.reports.sizes import file_format, flat_ones, odd_ones, sizes_of
+
+__all__ = ["NOT_LOOKED", "DataReport", "data_report"]
 
 LISTED = 200
 """Groups that are listed; all are counted."""
@@ -80,7 +82,7 @@ def data_report(rows: Sequence[ManifestRow], labels: Labels, pixels: PixelOps, g
             if splits[split] and not getattr(entry, split)
         ),
         gray=gray,
-        flat=sum(map(is_flat, used)),
+        flat=int(flat_ones(used).sum()),
         odd=odd_ones(used),
     )
     return replace(report, advice=advise(report))

@@ -103,7 +103,7 @@ def rejected(report: DataReport) -> Iterator[Advice]:
 
 def placeholders(report: DataReport) -> Iterator[Advice]:
     """Pictures whose files say that they may be none of the class: one of its format, or far fewer bytes than usual."""
-    odd = [entry for entry in report.odd if {"format", "bytes"} & set(entry.kinds)]
+    odd = [entry for entry in report.odd if {"format", "bytes"} & set(entry.kinds) and "flat" not in entry.kinds]
     if not odd:
         return
     paths = [entry.picture.path for entry in odd]

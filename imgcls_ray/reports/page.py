@@ -1,77 +1,40 @@
-"""The report as one HTML page that needs nothing else: no network, no script."""
+"""The report's files, beside the set they tell of."""
 
-from collections.abc import Iterable, Iterator
-from functools import cache
-from itertools import chain
+import json
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
+from imgcls_ray.data.files import storing, write_atomic
+from imgcls_ray.data.index import read_index
+from imgcls_ray.data.manifest import read_manifest
 from imgcls_ray.data.sources.base import Reader
-from imgcls_ray.reports.charts import byte_size, class_bars, histogram, largest_class
-from imgcls_ray.reports.phrases import percent
-from imgcls_ray.reports.report import HYGIENE, ClassCount, DataReport, Groups, Picture, shown
-from imgcls_ray.reports.thumbnails import Thumbnail, thumbnails
+from imgcls_ray.reports.data import NOT_LOOKED, data_report
+from imgcls_ray.reports.layout import data_page
+from imgcls_ray.reports.looks import look_for_gray
+from imgcls_ray.reports.report import DataReport
 
-GROUPS_SHOWN = 24
-"""Groups of copies that a section shows; `report.json` lists more."""
-BARS_SHOWN = 200
-"""Classes with a bar of their own: of more, the largest and the smallest; all are in a table that opens."""
+REPORT_JSON = "report.json"
+REPORT = "report.html"
 
 
-def data_page(report: DataReport, reader: Reader | None, title: str) -> str:
-    """The page.
+def write_data_report(folder: Path, reader: Reader | None, title: str) -> DataReport:
+    """Write `report.json` and `report.html` of the preprocessed set in `folder`, each whole or not at all.
 
     Args:
-        report: what it says.
-        reader: opens the pictures for the thumbnails; None leaves these out.
-        title: the heading, plain text.
+        folder: of the set, with `index.json` and `manifest.parquet`.
+        reader: opens the source's pictures, for thumbnails and for a look at their colours; None leaves these out.
+        title: the page's heading, plain text.
+
+    Raises:
+        DataError: index or manifest is missing or damaged.
+        StorageError: `folder` can't be written.
     """
-    bars, rest = _barred(report.classes)
-    return _template().render(
-        report=report,
-        title=title,
-        thumbs=thumbnails(reader, _pictures(report)),
-        bars=[(entry, class_bars(entry, largest_class(report.classes))) for entry in bars],
-        rest=rest,
-        histograms=[histogram(quantity) for quantity in report.sizes.quantities],
-        shown_groups=GROUPS_SHOWN,
-        elsewhere=HYGIENE,
-    )
-
-
-def _barred(classes: tuple[ClassCount, ...]) -> tuple[list[ClassCount], list[ClassCount]]:
-    """Classes with bars, largest first, and all others."""
-    ordered = sorted(classes, key=lambda entry: -entry.used)
-    if len(ordered) <= BARS_SHOWN:
-        return ordered, []
-    half = BARS_SHOWN // 2
-    return ordered[:half] + ordered[-half:], ordered[half:-half]
-
-
-def _pictures(report: DataReport) -> Iterator[Picture]:
-    """All that have a place on the page, what calls for an act first: thumbnails end when their bounds are reached."""
-    urgent = (report.conflicts, report.near_other_label)
-    yield from chain.from_iterable(map(_of, urgent))
-    yield from report.leaks.examples
-    yield from (one.picture for one in report.odd)
-    yield from chain.from_iterable(cause.examples for cause in report.causes if cause.reason not in HYGIENE)
-    yield from chain.from_iterable(entry.examples for entry in report.classes)
-    yield from chain.from_iterable(map(_of, (report.duplicates, report.near)))
-
-
-def _of(groups: Groups) -> Iterable[Picture]:
-    return chain.from_iterable(group.pictures for group in groups.listed[:GROUPS_SHOWN])
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("imgcls_ray.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(shown=shown, byte_size=byte_size, thousands=lambda number: f"{number:,}")
-    environment.globals.update(percent=percent, no_thumbnail=Thumbnail())
-    return environment.get_template("data.html")
+    index = read_index(folder)
+    rows = read_manifest(folder)
+    gray = look_for_gray(reader, [row for row in rows if row.status == "used"]) if reader else NOT_LOOKED
+    report = data_report(rows, index.labels, index.pixels, gray)
+    page = data_page(report, reader, title)
+    with storing(folder):
+        write_atomic(folder / REPORT_JSON, json.dumps(report.to_json(), indent=1).encode())
+        # A name with bytes that are no text stands in the page as a question mark.
+        write_atomic(folder / REPORT, page.encode("utf-8", "replace"))
+    return report

@@ -263,6 +263,11 @@ class DataReport:
     odd: tuple[Odd, ...]
     advice: tuple[Advice, ...] = ()
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The advice as plain text, what calls for an act first."""
+        return tuple(advice.text for advice in self.advice)
+
     def to_json(self) -> dict[str, Any]:
         """The document of `report.json`."""
         return {"format_version": FORMAT_VERSION, **asdict(self)}
