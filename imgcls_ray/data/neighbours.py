@@ -21,6 +21,7 @@ LEAST_CONTRAST = 4.0
 _CHUNK_BITS = 16
 _CHUNKS = 64 // _CHUNK_BITS
 _CANDIDATES = 2_000_000
+_FEW = 1024
 _CONFIRMED = 4096
 _MOST_ALIKE = 64
 _MOST_LEADERS = 64
@@ -134,6 +135,11 @@ def _confirmed(signatures: Pixels, one: Ints, other: Ints) -> np.ndarray[Any, np
 
 def _close(codes: Codes) -> Iterator[tuple[Ints, Ints]]:
     """Pairs of places whose hashes are within `MOST_BITS`; a pair may come more than once."""
+    if len(codes) <= _FEW:  # comparing all with all is quicker than the hundreds of look-ups below
+        one, other = np.triu_indices(len(codes), 1)
+        close = np.bitwise_count(codes[one] ^ codes[other]) <= MOST_BITS
+        yield one[close], other[close]
+        return
     # Bits to flip in a chunk: with r bits over c chunks, one chunk differs in r // c at most.
     flips = [
         sum(1 << bit for bit in bits)

@@ -45,6 +45,8 @@ def test_all_pairs_within_the_limits_are_found(seed: int, monkeypatch: pytest.Mo
     expected = by_hand(looks)
     assert len(expected) > 100
     assert near_pairs(looks) == sorted(expected)
+    monkeypatch.setattr(neighbours, "_FEW", 0)
+    assert near_pairs(looks) == sorted(expected)
     monkeypatch.setattr(neighbours, "_CANDIDATES", 7)
     monkeypatch.setattr(neighbours, "_CONFIRMED", 5)
     assert near_pairs(looks) == sorted(expected)
