@@ -16,7 +16,7 @@ HEAD = 32
 """Bytes that a reader's `check` is shown."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceItem:
     """One picture that the source names."""
 

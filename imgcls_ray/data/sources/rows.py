@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from imgcls_ray.data.sources.base import Split
 from imgcls_ray.data.sources.kinds import SPLIT_NAMES
@@ -22,8 +22,7 @@ _COLUMNS = {
 """Our name of a column -> what it may be called, the first that is there counts."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """What one line says."""
 
     line: int

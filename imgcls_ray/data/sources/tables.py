@@ -1,12 +1,11 @@
 """A CSV, TSV or JSON lines file that names pictures and their labels."""
 
 import posixpath
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from urllib.parse import unquote
 
 from imgcls_ray.data.sources.addresses import ARROW_SCHEMES, Address
-from imgcls_ray.data.sources.base import SourceItem, Split
+from imgcls_ray.data.sources.base import SourceItem
 from imgcls_ray.data.sources.kinds import Listed, Rules, SourceKind, Words
 from imgcls_ray.data.sources.places import Found, Place
 from imgcls_ray.data.sources.remote import RemotePlace, TableReader, look_at
@@ -18,32 +17,6 @@ _TRIED = 20
 _WORDS = Words("the training rows", "", "add some or remove its rows", "The labels in")
 
 
-@dataclass
-class _Picture:
-    """All that the rows say of one picture, each once and in their order."""
-
-    labels: dict[str, None] = field(default_factory=dict)
-    splits: dict[Split, None] = field(default_factory=dict)
-    groups: dict[str, None] = field(default_factory=dict)
-    refused: str | None = None
-
-    def add(self, row: Row) -> None:
-        self.labels.update(dict.fromkeys(label for label in row.labels if label))
-        if row.split:
-            self.splits[row.split] = None
-        if row.group:
-            self.groups[row.group] = None
-
-    def item(self, path: str, rules: Rules) -> SourceItem:
-        label, refused = rules.settle(self.labels)
-        for what, found in (("splits", self.splits), ("groups", self.groups)):
-            if len(found) > 1:
-                refused = refused or f"several {what} ({', '.join(found)})"
-        refused = self.refused or refused
-        split, group = next(iter(self.splits), None), next(iter(self.groups), None)
-        return SourceItem(path, "" if refused else label, split, 0, 0, group, refused)
-
-
 class Tables(SourceKind):
     """Rows of path, label and, with a header, split and group. Relative paths begin at the table's folder."""
 
@@ -51,20 +24,41 @@ class Tables(SourceKind):
         return not place.is_folder and place.root.lower().endswith(SUFFIXES)
 
     def listed(self, place: Place, rules: Rules) -> Listed:
-        pictures: dict[str, _Picture] = {}
+        first: dict[str, Row] = {}
+        again: dict[str, list[Row]] = {}
+        refusals: dict[str, str] = {}
         for row in rows(place.content(), place.root):
             path, refused = _path(row.path, place, rules)
-            picture = pictures.setdefault(path or f"{place.name}:{row.line}", _Picture(refused=refused))
-            picture.add(row)
-        if not pictures:
+            if not path:
+                path, refused = f"{place.name}:{row.line}", "no path"
+            if refused:
+                refusals[path] = refused
+            if first.setdefault(path, row) is not row:
+                again.setdefault(path, []).append(row)
+        if not first:
             raise DataError(f"A table needs a row for each picture; {place.root} has none.")
-        items = [picture.item(path, rules) for path, picture in pictures.items()]
-        openable = [path for path, picture in pictures.items() if not picture.refused]
-        del pictures
         address = place.address if isinstance(place, RemotePlace) else None
         folder = place.parent
-        files = _files(folder, openable, address, place.name)
-        return Listed([_with_file(item, files) for item in items], TableReader(folder.reader, address), words=_WORDS)
+        files = _files(folder, [path for path in first if path not in refusals], address, place.name)
+        items = (
+            _item(path, [row, *again.get(path, ())], refusals.get(path), files.get(path), rules)
+            for path, row in first.items()
+        )
+        return Listed(items, TableReader(folder.reader, address), words=_WORDS)
+
+
+def _item(path: str, said: list[Row], refused: str | None, file: Found | None, rules: Rules) -> SourceItem:
+    """The picture at `path`, of which all these rows speak."""
+    label, unsettled = rules.settle(label for row in said for label in row.labels)
+    splits = list(dict.fromkeys(row.split for row in said if row.split))
+    groups = list(dict.fromkeys(row.group for row in said if row.group))
+    for what, found in (("splits", splits), ("groups", groups)):
+        if len(found) > 1:
+            unsettled = unsettled or f"several {what} ({', '.join(found)})"
+    refused = refused or unsettled
+    path, size, mtime_ns = file or (path, 0, 0)
+    split, group = splits[0] if splits else None, groups[0] if groups else None
+    return SourceItem(path, "" if refused else label, split, size, mtime_ns, group, refused)
 
 
 def _path(path: str, table: Place, rules: Rules) -> tuple[str, str | None]:
@@ -127,8 +121,3 @@ def _folder_beside(folder: Place, paths: list[str], table: str) -> str:
             "mend the paths, or move the table to its pictures."
         )
     return having[0]
-
-
-def _with_file(item: SourceItem, files: dict[str, Found]) -> SourceItem:
-    file = files.get(item.path)
-    return replace(item, path=file[0], bytes=file[1], mtime_ns=file[2]) if file else item
