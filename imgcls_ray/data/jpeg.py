@@ -87,9 +87,9 @@ def check_jpeg(data: bytes, head: JpegHead) -> None:
     """
     if head.frame in _KINDS:
         raise ImageError(f"unsupported format {_KINDS[head.frame]}")
-    if head.precision != 8:
-        raise ImageError(f"unsupported format JPEG with {head.precision}-bit pixels")
-    if not head.scan_at:
+    if head.precision == 12:
+        raise ImageError("unsupported format JPEG with 12-bit pixels")
+    if head.precision != 8 or not head.scan_at:
         raise ImageError("truncated or damaged")
     widest = max((h for h, _ in head.sampling), default=1) or 1
     tallest = max((v for _, v in head.sampling), default=1) or 1
