@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from imgcls_ray.data.preprocess import Preprocessed
-    from imgcls_ray.embeddings.job import EmbeddingJob
 
 
 class Scale(NamedTuple):

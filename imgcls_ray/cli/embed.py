@@ -48,8 +48,8 @@ def embed(
 
     from imgcls_ray.cli.output import output
     from imgcls_ray.embeddings.files import FileFormat
-    from imgcls_ray.embeddings.job import check_engine
     from imgcls_ray.inference.base import EngineChoice, Precision
+    from imgcls_ray.inference.choice import check_choice
     from imgcls_ray.models.backbones import backbone as find_backbone
     from imgcls_ray.models.weights import resolve_weights
 
@@ -57,7 +57,7 @@ def embed(
     kind: FileFormat = _one_of("--format", file_format, get_args(FileFormat))
     by: EngineChoice = _one_of("--engine", engine, get_args(EngineChoice))
     exact: Precision = _one_of("--precision", precision, get_args(Precision))
-    check_engine(by, exact)
+    check_choice(by, exact)
     entry = find_backbone(backbone)
     found = _opened(data, out)
     file = resolve_weights(entry.name, tuple(weights or ("imagenet",)))

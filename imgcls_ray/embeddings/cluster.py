@@ -12,8 +12,11 @@ from imgcls_ray.data import tasks as ray_data
 from imgcls_ray.embeddings.job import EmbeddingJob, Task
 from imgcls_ray.embeddings.pool import gpus_of, plan_pool
 from imgcls_ray.embeddings.worker import ShardEmbedder
-from imgcls_ray.errors import ClusterError
+from imgcls_ray.errors import ClusterError, ModelError
 from imgcls_ray.inference.base import EngineChoice, EngineName
+from imgcls_ray.inference.choice import check_choice, log_once, without_openvino
+from imgcls_ray.inference.openvino import check_installed
+from imgcls_ray.inference.program import Program
 
 _ATTEMPTS = 3
 Progress = Callable[[int, int], None]
@@ -51,10 +54,7 @@ def compute(
     import ray
     from ray.exceptions import RayError
 
-    quiet.import_tensorflow()
-    from imgcls_ray.embeddings.network import program_for
-
-    found = program_for(job, engine, gpus_of(_nodes()))
+    found = _program(job, engine)
     name: EngineName = "tensorflow" if found is None else "openvino"
     # By reference: a large network is sent once to a node, not with each actor.
     program = None if found is None else ray.put(found)
@@ -76,6 +76,32 @@ def compute(
                     "they lack memory: give the cluster more of it, or fewer CPUs, so that fewer of them run at once."
                 ) from error
     return name
+
+
+def _program(job: EmbeddingJob, engine: EngineChoice) -> Program | None:
+    """The network for OpenVINO; None where TensorFlow is to compute.
+
+    `auto` is OpenVINO on CPUs however few the pictures: one conversion here takes a second, and then no worker loads
+    TensorFlow, which takes each of them four.
+    """
+    check_choice(engine, job.precision)
+    free = engine == "auto" and job.precision == "float32"
+    reason = without_openvino(gpus_of(_nodes())) if free else ""
+    if engine == "tensorflow" or reason:
+        log_once(reason or "TensorFlow is used, as asked.")
+        return None
+    check_installed()
+    quiet.import_tensorflow()
+    from imgcls_ray.embeddings.network import network
+    from imgcls_ray.inference.conversion import convert
+
+    try:
+        return convert(network(job))
+    except ModelError as error:
+        if not free:
+            raise
+        log_once(str(error))
+        return None
 
 
 def _nodes() -> list[dict[str, float]]:

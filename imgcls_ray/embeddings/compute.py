@@ -9,9 +9,10 @@ from imgcls_ray.data.files import storing
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.embeddings.cluster import Progress, compute
 from imgcls_ray.embeddings.files import is_whole
-from imgcls_ray.embeddings.job import EmbeddingJob, Task, check_engine
+from imgcls_ray.embeddings.job import EmbeddingJob, Task
 from imgcls_ray.embeddings.store import Embeddings, file_of, parts_of
 from imgcls_ray.inference.base import EngineChoice, Precision
+from imgcls_ray.inference.choice import check_choice
 from imgcls_ray.models import Weights
 from imgcls_ray.models import backbone as find_backbone
 
@@ -45,7 +46,7 @@ def embed(
         StorageError: `out` can't be written or is full.
         ClusterError: Ray is not running, or the workers died three times.
     """
-    check_engine(engine, precision)
+    check_choice(engine, precision)
     job = EmbeddingJob.of(preprocessed, backbone, weights, unfrozen, precision)
     index, width = preprocessed.index, find_backbone(job.backbone).features
     folder = Path(out) / f"{job.backbone}-{job.key[:12]}"

@@ -13,10 +13,11 @@ from imgcls_ray.data.sources import Split
 from imgcls_ray.embeddings.cluster import Progress, check_running, compute
 from imgcls_ray.embeddings.compute import missing_of
 from imgcls_ray.embeddings.files import FileFormat
-from imgcls_ray.embeddings.job import EmbeddingJob, Task, check_engine
+from imgcls_ray.embeddings.job import EmbeddingJob, Task
 from imgcls_ray.embeddings.store import parts_of
 from imgcls_ray.errors import StorageError
 from imgcls_ray.inference.base import EngineChoice, EngineName, Precision
+from imgcls_ray.inference.choice import check_choice
 from imgcls_ray.models import Weights
 from imgcls_ray.models import backbone as find_backbone
 
@@ -97,7 +98,7 @@ def export(
         And what `embed` raises.
     """
     started = time.perf_counter()
-    check_engine(engine, precision)
+    check_choice(engine, precision)
     check_running()
     job = EmbeddingJob.of(preprocessed, backbone, weights, 0, precision)
     out = Path(out).expanduser().resolve()

@@ -10,8 +10,7 @@ from imgcls_ray.config import Size
 from imgcls_ray.data.index import ShardEntry
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.data.preprocess import Preprocessed
-from imgcls_ray.errors import SettingsError
-from imgcls_ray.inference.base import EngineChoice, Precision
+from imgcls_ray.inference.base import Precision
 from imgcls_ray.models import Weights
 from imgcls_ray.models import backbone as find_backbone
 
@@ -73,15 +72,3 @@ class Task(NamedTuple):
     view: int
     """0 is the picture itself, from 1 on augmented views of it."""
     target: Path
-
-
-def check_engine(engine: EngineChoice, precision: Precision) -> None:
-    """Refuse a pair that can't be.
-
-    Raises:
-        SettingsError: bfloat16 from TensorFlow.
-    """
-    if engine == "tensorflow" and precision != "float32":
-        raise SettingsError(
-            f"The engine 'tensorflow' computes in float32; received {precision}: choose the engine 'openvino'."
-        )

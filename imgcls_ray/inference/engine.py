@@ -1,16 +1,15 @@
 """Runs a model on any number of pictures, fast and with the same answer whatever the batch."""
 
-import logging
-from functools import lru_cache
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from imgcls_ray.errors import ModelError, SettingsError
+from imgcls_ray.errors import ModelError
 from imgcls_ray.inference.base import Engine, EngineChoice, Precision, check_images
-from imgcls_ray.inference.openvino import OpenVinoEngine, installed
+from imgcls_ray.inference.choice import check_choice, log_once, without_openvino
+from imgcls_ray.inference.openvino import OpenVinoEngine
 
 __all__ = ["Engine", "TensorFlowEngine", "load_engine"]
 
@@ -83,10 +82,7 @@ def load_engine(
         SettingsError: bfloat16 from TensorFlow or from a CPU that has none, or OpenVINO is asked for and not installed.
         ModelError: OpenVINO is asked for and can't run this network.
     """
-    if kind == "tensorflow" and precision != "float32":
-        raise SettingsError(
-            f"The engine 'tensorflow' computes in float32; received {precision}: choose the engine 'openvino'."
-        )
+    check_choice(kind, precision)
     if kind == "tensorflow":
         return TensorFlowEngine(model)
     if kind == "auto" and precision == "float32":
@@ -103,18 +99,3 @@ def load_engine(
             raise
         log_once(str(error))
         return TensorFlowEngine(model)
-
-
-def without_openvino(gpus: int) -> str:
-    """Why `auto` does without OpenVINO whatever the model; empty where it does not."""
-    if gpus:
-        return f"TensorFlow is used: it sees {gpus} GPU(s)."
-    if not installed():
-        return "TensorFlow is used: OpenVINO, which is faster on a CPU, is not installed (imgcls-ray[cpu])."
-    return ""
-
-
-@lru_cache(64)
-def log_once(reason: str) -> None:
-    """Tell the log why an engine was chosen, each reason once in a process."""
-    logging.getLogger(__name__).info(reason)

@@ -169,7 +169,7 @@ def test_a_missing_openvino_is_told_when_it_was_asked_for(
     prepared: Preprocessed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgcls_ray.inference.openvino.installed", lambda: False)
-    monkeypatch.setattr("imgcls_ray.inference.engine.installed", lambda: False)
+    monkeypatch.setattr("imgcls_ray.inference.choice.installed", lambda: False)
     with pytest.raises(SettingsError, match="needs the package openvino"):
         embed(prepared, NAME, NO_WEIGHTS, tmp_path / "out", engine="openvino")
     assert embed(prepared, NAME, NO_WEIGHTS, tmp_path / "out").engine == "tensorflow"

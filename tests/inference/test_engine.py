@@ -17,8 +17,9 @@ from imgcls_ray.config import Size, TrialSettings
 from imgcls_ray.errors import ModelError, SettingsError
 from imgcls_ray.inference import openvino as openvino_engine
 from imgcls_ray.inference.base import FEATURE_TOLERANCE, PROBABILITY_TOLERANCE
+from imgcls_ray.inference.choice import log_once
 from imgcls_ray.inference.conversion import check_agreement, convert
-from imgcls_ray.inference.engine import Engine, TensorFlowEngine, load_engine, log_once
+from imgcls_ray.inference.engine import Engine, TensorFlowEngine, load_engine
 from imgcls_ray.inference.openvino import OpenVinoEngine
 from imgcls_ray.models import NO_WEIGHTS, resolve_weights
 from imgcls_ray.models.network import assemble, build_cnn, build_features, build_head
@@ -263,7 +264,7 @@ def test_conversion_sends_nothing_and_writes_nothing_into_the_home(
 def test_neither_engine_is_loaded_before_it_is_used() -> None:
     code = """
 import sys
-from imgcls_ray.inference import base, openvino, program
+from imgcls_ray.inference import base, choice, openvino, program
 print(openvino.installed(), [name for name in ("openvino", "tensorflow", "keras") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
