@@ -90,7 +90,7 @@ def test_every_format_is_turned_upright(format: str, resize: Any, size: tuple[in
     expected = fitted(photograph(), ops).astype(int)
     for path in write(tmp_path, format):
         pixels = fitted(open_picture(path.read_bytes(), ops), ops)
-        assert np.abs(pixels - expected).mean() < 1, path  # a wrong turn is off by 40
+        assert np.abs(pixels - expected).mean() < 3, path  # a wrong turn is off by 33
 
 
 def test_preprocess_evaluate_and_the_server_see_the_same_picture(bundle: Bundle, tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ LARGE = 1 << 22
 """Pixels from which it is worth while to take memory step by step."""
 
 _MEASURED = 32 << 20
+_MAX_PARTS = 200_000
+"""Chunks or blocks before the end of the first frame; each costs the walk a microsecond or less."""
+
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 
@@ -58,7 +61,7 @@ def read_png(data: bytes) -> Container:
         raise damaged()
     width, height, depth, color = struct.unpack_from(">IIBB", data, 16)
     pieces, exif, packed = [data[:8]], b"", 0
-    position, kind = 8, b""
+    position, kind, parts = 8, b"", 0
     while kind != b"IEND":
         if position + 12 > len(data):
             raise damaged()
@@ -75,6 +78,9 @@ def read_png(data: bytes) -> Container:
         elif kind == b"eXIf" and not exif:
             exif = data[position + 8 : end - 4]
         position = end
+        parts += 1
+        if parts > _MAX_PARTS:
+            raise damaged()
     if color == 3 and not any(piece[4:8] == b"PLTE" for piece in pieces[1:4]):
         raise damaged()
     raw = height * (1 + -(-width * depth * _CHANNELS.get(color, 1) // 8))
@@ -118,8 +124,11 @@ def read_gif(data: bytes) -> Container:
     try:
         width, height, flags = struct.unpack_from("<HHB", data, 6)
         begin = position = 13 + _colors(flags)
-        control = b""
+        control, parts = b"", 0
         while data[position] != 0x2C:
+            parts += 1
+            if parts > _MAX_PARTS:
+                raise damaged()
             if data[position] == 0x3B:  # the trailer, before any picture
                 raise damaged()
             if data[position] == 0x21:
@@ -146,9 +155,12 @@ def _colors(flags: int) -> int:
 
 
 def _after_blocks(data: bytes, position: int) -> int:
-    while length := data[position]:
+    for _ in range(_MAX_PARTS):
+        length = data[position]
         position += length + 1
-    return position + 1
+        if not length:
+            return position
+    raise damaged()
 
 
 def read_webp(data: bytes) -> Container:
@@ -165,7 +177,9 @@ def read_webp(data: bytes) -> Container:
         return Container(*_webp_size(data), data)
     width, height = _side(data, 24), _side(data, 27)
     exif, pixels, position = b"", data, 12
-    while position + 8 <= len(data):
+    for _ in range(_MAX_PARTS):
+        if position + 8 > len(data):
+            break
         kind, (length,) = data[position : position + 4], struct.unpack_from("<I", data, position + 4)
         body = position + 8
         if kind == b"EXIF" and not exif:

@@ -1,5 +1,6 @@
 """The markers of a JPEG up to its picture data: size, kind, orientation, and whether the file can hold what it says."""
 
+import re
 import struct
 from dataclasses import dataclass, field
 
@@ -7,6 +8,11 @@ from imgcls_ray.errors import ImageError
 
 MAX_SCANS = 100
 """Progressive files have about ten scans; each one more costs a walk over the whole picture."""
+
+_MAX_SEGMENTS = 10_000
+"""Before the picture data; cameras write about twenty. What has more is read no further, and so refused."""
+
+_FILL = re.compile(rb"\xff+")
 
 _KINDS = {
     0xC3: "lossless JPEG",
@@ -42,15 +48,20 @@ def jpeg_head(data: bytes) -> JpegHead:
     """Walk the segments before the picture data. Never raises: what is missing stays 0."""
     head = JpegHead()
     position = 2
-    while position + 4 <= len(data):
+    for _ in range(_MAX_SEGMENTS):
+        if position + 4 > len(data):
+            break
         if data[position] != 0xFF:  # libjpeg looks for the next marker as well
             position = data.find(b"\xff", position)
             if position < 0:
                 break
             continue
         marker = data[position + 1]
-        if marker == 0xFF or marker in _BARE or marker == 0:
-            position += 1 if marker == 0xFF else 2
+        if marker == 0xFF and (fill := _FILL.match(data, position)):
+            position = fill.end() - 1
+            continue
+        if marker in _BARE or marker == 0:
+            position += 2
             continue
         if marker == 0xD9:
             break

@@ -220,8 +220,8 @@ def _jpegs(add: Any) -> None:
     add("jpeg-scan-of-zeros.jpg", whole[:scan_end] + bytes(200))
     add("jpeg-hole-in-scan.jpg", patched(whole, scan_end + 400, b"\xff\xd9" + bytes(100)))
     add("jpeg-end-right-after-start.jpg", b"\xff\xd8\xff\xd9" + bytes(60))
-    add("jpeg-nested-starts.jpg", b"\xff\xd8" * 3000 + b"\xff\xd9")
-    add("jpeg-fill-bytes-only.jpg", b"\xff\xd8" + b"\xff" * 200_000)
+    add("jpeg-nested-starts.jpg", b"\xff\xd8" * 3_000_000 + b"\xff\xd9")
+    add("jpeg-fill-bytes-only.jpg", b"\xff\xd8" + b"\xff" * 8_000_000)
     add("jpeg-no-scan.jpg", whole[:scan] + b"\xff\xd9")
     add("jpeg-no-quantization.jpg", whole[: where(whole, 0xDB)[0]] + whole[frame:])
     add("jpeg-no-frame.jpg", whole[:frame] + whole[huffman:])
@@ -289,7 +289,7 @@ def _pngs(add: Any) -> None:
     add("png-profile-bomb-and-cut.png", png(40, 40, rows(40, 40), profile)[:-20])
     add("png-chunk-longer-than-file.png", whole[:33] + struct.pack(">I", 0x7FFFFFFF) + b"tEXt" + bytes(100))
     add("png-chunk-of-4-gigabytes.png", whole[:33] + struct.pack(">I", 0xFFFFFFFF) + b"IDAT" + bytes(100))
-    add("png-empty-chunks.png", whole[:33] + chunk(b"IDAT", b"") * 20_000)
+    add("png-empty-chunks.png", whole[:33] + chunk(b"IDAT", b"") * 300_000)
 
 
 def _tiffs(add: Any) -> None:
@@ -331,6 +331,9 @@ def _others(add: Any) -> None:
     add("gif-frame-outside.gif", gif(40, 40, gif_frame(40, 40, left=65000, top=65000), b";"), TOO_MANY)
     add("gif-zero-frame.gif", gif(40, 40, gif_frame(0, 0), b";"))
     add("gif-comments-and-cut.gif", gif(40, 40, b"!\xfe" + (b"\xff" + bytes(255)) * 20_000))
+    add("gif-tiny-comments.gif", gif(40, 40, b"!\xfe" + b"\1\0" * 300_000))
+    add("gif-tiny-blocks.gif", gif(40, 40, b"!\xfe" + b"\1\1" * 3_000_000))
+    add("gif-padding.gif", gif(40, 40, bytes(6_000_000)))
     add("gif-bad-codes.gif", gif(40, 40, gif_frame(40, 40, codes=b"\x40" + b"\xff" * 64 + b"\0"), b";"))
 
     whole = encode(noise(), "BMP")
