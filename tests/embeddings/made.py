@@ -7,7 +7,7 @@ import numpy as np
 
 from imgcls_ray.data.index import Index, ShardEntry, digest, write_index
 from imgcls_ray.data.labels import Labels
-from imgcls_ray.data.manifest import Counts
+from imgcls_ray.data.manifest import Counts, write_manifest
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import shard_format
@@ -30,7 +30,8 @@ def make_shard(folder: Path, split: Split, number: int, rows: int) -> ShardEntry
 
 def with_shards(folder: Path, shards: tuple[ShardEntry, ...]) -> Preprocessed:
     """The set of these shards, with its index on disk."""
-    index = Index(LABELS, OPS, "hdf5", "a" * 64, "made", shards, {"train": [], "val": [], "test": []}, "")
+    counts: dict[Split, list[int]] = {"train": [], "val": [], "test": []}
+    index = Index(LABELS, OPS, "hdf5", "a" * 64, "made", shards, counts, write_manifest(folder, []))
     write_index(folder, index)
     rows = sum(shard.rows for shard in shards)
     return Preprocessed(folder, index, Counts(rows, rows, 0, 0), {})
