@@ -1,4 +1,4 @@
-"""Each broken or hostile file is refused for its reason, within bounds; each odd one is used. See hostile.py."""
+"""Each broken or hostile file is refused for its reason, within bounds; each odd one is used. See hostile.py and odd.py."""
 
 import json
 import subprocess
@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from imgcls_ray.data.pixels import PixelOps, decode
-from tests.data.hostile import encode, hostile_files, noise, odd_files, write_hostile, write_odd
+from tests.data.hostile import encode, hostile_files, noise, write_hostile
+from tests.data.odd import odd_files, write_odd
 
 OPS = PixelOps(64, 64, "color")
 MEGABYTES = 50
