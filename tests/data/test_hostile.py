@@ -1,4 +1,4 @@
-"""Each broken or hostile file is refused for its reason, within bounds; each odd one is used. See hostile.py and odd.py."""
+"""Each broken or hostile file is refused for its reason, within bounds; each odd one (odd.py) is used."""
 
 import json
 import subprocess
