@@ -102,7 +102,6 @@ class Grouping:
             return
         split = picture.fixed or next(iter(splits), None)
         for root in roots:
-            self._fixed.pop(root, None)
             self._clusters.unite(place, root)
         if split:
             self._fixed[self._clusters.find(place)] = split

@@ -230,15 +230,33 @@ def test_a_group_of_the_source_is_not_split_by_folders() -> None:
     assert [r.group for r in result] == ["p1", "p1", "p2", None]
 
 
+def flipped(one: ManifestRow, *parts: int) -> ManifestRow:
+    """`one` with six bits of its hash flipped for each part: one part away is near, two parts away is not."""
+    bits = sum(0b111111 << 6 * part for part in parts)
+    return replace(one, phash=f"{int(one.phash or '', 16) ^ bits:016x}")
+
+
 def test_only_direct_neighbours_of_the_test_are_left_out() -> None:
-    """1 is near to the test picture, 2 to 1 only: by name here, so that it is certain."""
+    """All are near to the second, none to another: without it nothing holds them together."""
     source = [
-        row("test/1.jpg", split="test", motif=1),
-        row("train/1.jpg", split="train", motif=1, copy=1, group="g"),
-        row("train/2.jpg", split="train", group="g"),
+        flipped(row("test/1.jpg", split="test", motif=1), 0),
+        row("train/1.jpg", split="train", motif=1),
+        flipped(row("train/2.jpg", split="train", motif=1), 1),
+        flipped(row("train/3.jpg", split="train", motif=1), 2),
         row("val/1.jpg", split="val"),
     ]
-    assert [r.status for r in fresh(source)] == ["used", "rejected", "used", "used"]
+    result = fresh(source)
+    assert [r.status for r in result] == ["used", "rejected", "used", "used", "used"]
+    assert [r.group is None for r in result] == [False, False, True, True, True]
+
+
+def test_a_chain_between_two_splits_is_cut_at_one_place_whatever_the_order() -> None:
+    ends = [row("1.jpg", motif=1), flipped(row("2.jpg", motif=1), 0, 1, 2)]
+    earlier: dict[str, Split] = {ends[0].sha256 or "": "train", ends[1].sha256 or "": "test"}
+    links = [flipped(row("3.jpg", motif=1), 0), flipped(row("4.jpg", motif=1), 0, 1)]
+    results = [by_path(settle(order, SETTINGS, earlier)) for order in (ends + links, ends + links[::-1])]
+    assert results[0] == results[1]
+    assert Counter(r.status for r in results[0].values()) == {"used": 3, "rejected": 1}
 
 
 def test_nothing_is_added_to_a_test_that_is_given() -> None:
