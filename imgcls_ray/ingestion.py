@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_ray.config import PreprocessSettings
-from imgcls_ray.data.preprocess import Preprocessed, preprocess
+from imgcls_ray.data.earlier import read_earlier
+from imgcls_ray.data.preprocess import Preprocessed, key_of, preprocess
 from imgcls_ray.data.sources import SPLITS, list_source
 from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.reports.data import DataReport
@@ -38,7 +39,7 @@ class Ingested:
             "fingerprint": done.index.fingerprint,
             "classes": list(done.index.labels.names),
             "report": str(done.path / REPORT),
-            "advice": list(self.report.advice),
+            "advice": list(self.report.sentences),
         }
 
 
@@ -59,6 +60,7 @@ def ingest(
     """
     settings = settings or PreprocessSettings()
     out = Path(out).expanduser().resolve()
+    read_earlier(out, key_of(settings))  # whether the place can be used, before anything is unpacked there
     source = list_source(data, settings.source, unpack=out / UNPACKED)
     with cluster(address):
         done = preprocess(source, out, settings, progress)

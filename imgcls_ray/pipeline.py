@@ -11,6 +11,7 @@ from imgcls_ray.data.preprocess import Preprocessed, preprocess, set_folder
 from imgcls_ray.errors import DataError
 from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.plan import Plan, make_plan
+from imgcls_ray.reports.page import REPORT, write_data_report
 from imgcls_ray.result import RunResult, Seconds
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome
 from imgcls_ray.storage import writing
@@ -139,6 +140,9 @@ def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
             f"{counts.used} of {counts.found} pictures ({counts.rejected} rejected, {counts.duplicates} duplicates)"
             + (", done before" if found.reused else "")
         )
+        if not found.reused or not (found.path / REPORT).is_file():
+            for sentence in write_data_report(found.path, plan.source.reader, plan.source.name).urgent:
+                listener.step_ended(sentence)
         if not found.index.rows("val") or not found.index.rows("test"):
             raise DataError(
                 f"A search needs pictures for validation and test; {plan.settings.data} has too few for both: "

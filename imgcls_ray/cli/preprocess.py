@@ -123,6 +123,7 @@ def load(preset: str | None, flags: dict[str, Any], config: Path | None, overrid
 
 def _print(out: "Output", done: "Ingested") -> None:
     from imgcls_ray.data.sources import SPLITS
+    from imgcls_ray.reports.page import REPORT
 
     counts, index = done.set.counts, done.set.index
     found = f"{counts.used} of {counts.found} pictures ({counts.rejected} rejected, {counts.duplicates} duplicates)"
@@ -132,6 +133,7 @@ def _print(out: "Output", done: "Ingested") -> None:
     out.line(", ".join(f"{index.rows(split)} {split}" for split in SPLITS), "splits")
     size = sum(shard.bytes for shard in index.shards) / 1e6
     out.line(f"{len(index.shards)} in {done.set.path}, {size:.1f} MB", "shards")
-    for sentence in done.report.advice:
+    for sentence in done.report.urgent:
         out.line(sentence, "advice")
-    out.line(str(done.set.path / "report.html"), "report")
+    more = len(done.report.sentences) - len(done.report.urgent)
+    out.line(str(done.set.path / REPORT), "report", after=f"({more} more to know)" if more else "")

@@ -268,6 +268,11 @@ class DataReport:
         """The advice as plain text, what calls for an act first."""
         return tuple(advice.text for advice in self.advice)
 
+    @property
+    def urgent(self) -> tuple[str, ...]:
+        """The advice that calls for an act."""
+        return tuple(advice.text for advice in self.advice if advice.level == "act")
+
     def to_json(self) -> dict[str, Any]:
         """The document of `report.json`."""
         return {"format_version": FORMAT_VERSION, **asdict(self)}
