@@ -12,7 +12,16 @@ from pathlib import Path
 
 from imgcls_ray.answers import Answer, Evaluation, classify, evaluate
 from imgcls_ray.bundle.bundle import Bundle, load_bundle
-from imgcls_ray.config import PreprocessSettings, RunSettings, SearchSettings, TrackingSettings, load_settings
+from imgcls_ray.config import (
+    PreprocessSettings,
+    RunSettings,
+    SearchSettings,
+    SourceSettings,
+    TrackingSettings,
+    load_settings,
+)
+from imgcls_ray.ingestion import Ingested
+from imgcls_ray.ingestion import ingest as preprocess
 from imgcls_ray.pipeline import RunListener, run
 from imgcls_ray.result import RunResult
 from imgcls_ray.tracking.registry import resolve
@@ -21,16 +30,19 @@ __all__ = [
     "Answer",
     "Bundle",
     "Evaluation",
+    "Ingested",
     "PreprocessSettings",
     "RunListener",
     "RunResult",
     "RunSettings",
     "SearchSettings",
+    "SourceSettings",
     "TrackingSettings",
     "classify",
     "evaluate",
     "load_model",
     "load_settings",
+    "preprocess",
     "run",
 ]
 

@@ -10,8 +10,7 @@ from imgcls_ray.cli.output import Output
 
 @contextmanager
 def bar(out: Output, name: str, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Say what is worked on, and show a bar on a terminal; yields `progress(done, total)`."""
-    out.line(what, name)
+    """Yields `progress(done, total)`; its first call says what is worked on, so that a refusal before stands alone."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -20,5 +19,14 @@ def bar(out: Output, name: str, what: str) -> Iterator[Callable[[int, int], None
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=out.console, transient=True, disable=not out.console.is_terminal) as bars:
-        task = bars.add_task(name, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+        task = bars.add_task("starting", total=None)
+        said = False
+
+        def advance(done: int, total: int) -> None:
+            nonlocal said
+            if not said:
+                out.line(what, name)
+                said = True
+            bars.update(task, description=name, completed=done, total=total)
+
+        yield advance

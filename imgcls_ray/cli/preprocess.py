@@ -30,9 +30,7 @@ def preprocess(
             metavar="DATA", help="Folder, table (.csv, .tsv, .jsonl), archive (.zip, .tar.gz) or s3:// or gs:// URI."
         ),
     ],
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the shards: one set, made or updated.")
-    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the shards: one set, made or updated.")],
     preset: Annotated[
         str | None, _option("emnist (gray, 28x28) or fruits360 (colour, 100x100).", "NAME", "none", PICTURES)
     ] = None,
@@ -58,6 +56,15 @@ def preprocess(
     test_fraction: Annotated[float | None, _option("Share kept for the test.", "X", "0.2", SPLITS)] = None,
     val_fraction: Annotated[
         float | None, _option("Share of what is left that is kept for validation.", "X", "0.1", SPLITS)
+    ] = None,
+    near_duplicates: Annotated[
+        bool | None,
+        typer.Option(
+            "--near-duplicates/--no-near-duplicates",
+            help="Keep almost equal pictures in one split.",
+            show_default="yes",
+            rich_help_panel=SPLITS,
+        ),
     ] = None,
     seed: Annotated[int | None, _option("Seed of splits and order.", "N", "0", SPLITS)] = None,
     shard_format: Annotated[
@@ -85,6 +92,7 @@ def preprocess(
             "source.group_by": group_by,
             "test_fraction": test_fraction,
             "val_fraction": val_fraction,
+            "near_duplicates": near_duplicates,
             "seed": seed,
             "format": shard_format,
             "encoding": encoding,

@@ -14,7 +14,9 @@ from imgcls_ray.errors import DataError, StorageError
 _TRANSIENT = ("can't be read", "changed while it was read", "too little memory")
 """Reasons that another look may not find again."""
 
-_OURS = re.compile(r"\.work|\.unpacked|(train|val|test)-\d{5}\.\w+|manifest\.parquet|report\.\w+|\..+\.[0-9a-f]{8}\.tmp")
+_OURS = re.compile(
+    r"\.work|\.unpacked|(train|val|test)-\d{5}\.\w+|manifest\.parquet|report\.\w+|\..+\.[0-9a-f]{8}\.tmp"
+)
 """What may be there before the index is: work, what was unpacked, finished shards, what a killed writer left."""
 
 

@@ -52,6 +52,8 @@ class ManifestRow:
     """Its place in the shard."""
     given: Split | None = None
     """The split that the source names; None where it names none."""
+    format: str | None = None
+    """`JPEG`, `PNG`, ... as its bytes tell."""
     decoded: bool = False
     """Whether its bytes are a usable picture, used or not."""
     group: str | None = None

@@ -14,8 +14,9 @@ from imgcls_ray.data.earlier import Earlier, read_earlier, whole
 from imgcls_ray.data.files import storage_error, storing
 from imgcls_ray.data.hygiene import settle
 from imgcls_ray.data.index import FORMAT_VERSION, Index, ShardEntry, read_index, verify, write_index
-from imgcls_ray.data.manifest import Counts, ManifestRow, Status, cause, count, read_manifest, write_manifest
+from imgcls_ray.data.manifest import Counts, ManifestRow, cause, count, read_manifest, write_manifest
 from imgcls_ray.data.pixels import DECODER_VERSION
+from imgcls_ray.data.rows import compared_row, found_row, renewed_row
 from imgcls_ray.data.scan import Recipe, scan
 from imgcls_ray.data.shards import shard_format
 from imgcls_ray.data.sources import Source, SourceItem
@@ -26,9 +27,6 @@ from imgcls_ray.data.writer import ShardKind, block_of, finished, note_replaced,
 from imgcls_ray.errors import StorageError
 
 Progress = Callable[[int, int], None]
-
-_LEARNED = ("sha256", "width", "height", "phash", "signature", "decoded")
-"""Fields of a row that its file's bytes decide."""
 
 
 @dataclass(frozen=True)
@@ -143,10 +141,10 @@ class _Job:
             row = self.earlier.known(item)
             if row is None and not item.refused:
                 new.append(item)
-            rows.append(_renewed(row, item))
+            rows.append(renewed_row(row, item))
         self.progress.advance(len(rows) - len(new))
         scanned = self._scanned(new)
-        rows = [_found(row, scanned.get(row.path)) for row in rows]
+        rows = [found_row(row, scanned.get(row.path)) for row in rows]
         rows = settle(rows, settings, self.earlier.splits)
         plan.check_counts(rows, labels, source.root)
 
@@ -160,7 +158,7 @@ class _Job:
         again = [items[rows[n].path] for n in wanted if rows[n].path not in scanned]
         if again:
             scanned |= self._scanned(again)
-            rows = [_compared(row, scanned.get(row.path)) for row in rows]
+            rows = [compared_row(row, scanned.get(row.path)) for row in rows]
             wanted = [n for n in wanted if rows[n].status == "used"]
             plan.check_counts(rows, labels, source.root)
         rows = [
@@ -247,45 +245,6 @@ def _tidy(folder: Path, work: Path, index: Index) -> None:
     suffix = shard_format(index.format).suffix
     for file in {stem + suffix for stem in noted(work)} - now:
         (folder / file).unlink(missing_ok=True)
-
-
-def _renewed(row: ManifestRow | None, item: SourceItem) -> ManifestRow:
-    """An item's row before anything is settled: what the source says now, and what was learned of its bytes before."""
-    said = ManifestRow(
-        path=item.path,
-        label=item.label,
-        split=item.split,
-        given=item.split,
-        group=item.group,
-        sha256=None,
-        width=None,
-        height=None,
-        bytes=item.bytes,
-        mtime_ns=item.mtime_ns,
-        status="rejected" if item.refused else "used",
-        reason=item.refused,
-    )
-    if row is None or item.refused:
-        return said
-    learned = {name: getattr(row, name) for name in _LEARNED}
-    said = replace(said, **learned)
-    return said if row.decoded else replace(said, status="rejected", reason=row.reason)
-
-
-def _found(row: ManifestRow, one: Scanned | None) -> ManifestRow:
-    """The row with what the scan told."""
-    if one is None:
-        return row
-    learned = {name: getattr(one, name) for name in _LEARNED if name != "decoded"}
-    status: Status = "rejected" if one.reason else "used"
-    return replace(row, **learned, decoded=one.reason is None, status=status, reason=one.reason)
-
-
-def _compared(row: ManifestRow, one: Scanned | None) -> ManifestRow:
-    """The settled row after another look at its file: it must be the same picture."""
-    if row.status != "used" or one is None or (one.sha256 == row.sha256 and one.reason is None):
-        return row
-    return replace(row, status="rejected", reason=one.reason or "changed while it was read", sha256=None, split=None)
 
 
 def _fingerprint(rows: Sequence[ManifestRow], key: str, labels: str) -> str:

@@ -110,7 +110,7 @@ def _scan(path: str, reader: Reader, recipe: Recipe) -> tuple[dict[str, Any], np
         facts["bytes"] = len(data)
         facts["sha256"] = hashlib.sha256(data).hexdigest()
         header = read_header(data)
-        facts["width"], facts["height"] = header.width, header.height
+        facts["format"], facts["width"], facts["height"] = header.format, header.width, header.height
         picture = open_picture(data, recipe.ops)
         if recipe.looks:
             look = look_of(picture)

@@ -30,6 +30,7 @@ class Scanned:
     block: str
     bytes: int | None = None
     sha256: str | None = None
+    format: str | None = None
     width: int | None = None
     height: int | None = None
     phash: str | None = None
@@ -46,6 +47,7 @@ _SCHEMA = pa.schema(
         ("block", pa.string()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),
+        ("format", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("phash", pa.string()),
@@ -69,9 +71,10 @@ def write(folder: Path, block: str, found: Sequence[Scanned], images: np.ndarray
     Raises:
         OSError: as the file system gives it.
     """
-    write_atomic(pixels_file(folder, block), memoryview(images).cast("B") if images.size else b"", sync=False)
+    raw = memoryview(images).cast("B") if images.size else memoryview(b"")
+    write_atomic(pixels_file(folder, block), raw, sync=False)
     columns = {field.name: [getattr(one, field.name) for one in found] for field in fields(Scanned)}
-    table = pa.table(columns, schema=_SCHEMA.with_metadata({_CRC: str(zlib.crc32(images)).encode()}))
+    table = pa.table(columns, schema=_SCHEMA.with_metadata({_CRC: str(zlib.crc32(raw)).encode()}))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
     write_atomic(folder / f"{block}.parquet", sink.getvalue(), sync=False)

@@ -32,7 +32,7 @@ from imgcls_ray.reports.report import (
     Together,
     picture,
 )
-from imgcls_ray.reports.sizes import file_format, flat_ones, odd_ones, sizes_of
+from imgcls_ray.reports.sizes import flat_ones, format_of, odd_ones, sizes_of
 
 __all__ = ["NOT_LOOKED", "DataReport", "data_report"]
 
@@ -68,7 +68,7 @@ def data_report(rows: Sequence[ManifestRow], labels: Labels, pixels: PixelOps, g
         imbalance=_imbalance(classes),
         target=Target(pixels.height, pixels.width, pixels.colorspace, pixels.resize),
         sizes=sizes_of(used, pixels),
-        formats=_most(Counter(file_format(row.path) for row in used)),
+        formats=_most(Counter(format_of(row) for row in used)),
         causes=_causes(rows),
         duplicates=_listed(copies),
         near=_listed(_near_groups(rows)),

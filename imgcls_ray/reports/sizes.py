@@ -25,8 +25,12 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 _ALIASES = {"JPG": "JPEG", "JPE": "JPEG", "JFIF": "JPEG", "TIF": "TIFF", "DIB": "BMP"}
 
 
-def file_format(path: str) -> str:
-    """The format as a file's name tells it: `JPEG` for `a/b.jpg`; `no ending` without one. Bytes are not looked at."""
+def format_of(row: ManifestRow) -> str:
+    """The format that a file's bytes told; where none was kept, that of its name, or `no ending`."""
+    return row.format or _by_name(row.path)
+
+
+def _by_name(path: str) -> str:
     stem, _, ending = path.rpartition("/")[2].partition("?")[0].rpartition(".")
     ending = ending.upper() if stem else ""
     return _ALIASES.get(ending, ending) or "no ending"
@@ -106,12 +110,12 @@ Found = Iterator[tuple[int, OddKind, str]]
 
 
 def _odd_formats(rows: Sequence[ManifestRow]) -> Found:
-    names = [file_format(row.path) for row in rows]
+    names = [format_of(row) for row in rows]
     formats = Counter(names)
     few = min(max(1, len(rows) // 200), 5)
     for number, name in enumerate(names):
         if formats[name] <= few and formats.most_common(1)[0][1] > len(rows) / 2:
-            yield number, "format", f"{formats[name]} of {len(rows):,} files is {name} by its name"
+            yield number, "format", f"{formats[name]} of {len(rows):,} files is {name}"
 
 
 def _few_bytes(rows: Sequence[ManifestRow]) -> Found:

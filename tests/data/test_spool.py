@@ -7,9 +7,9 @@ from imgcls_ray.data import spool
 from imgcls_ray.data.spool import Scanned
 
 FOUND = [
-    Scanned("a.jpg", "block", 10, "0" * 64, 4, 3, "f" * 16, b"\0\1", None, 0),
+    Scanned("a.jpg", "block", 10, "0" * 64, "JPEG", 4, 3, "f" * 16, b"\0\1", None, 0),
     Scanned("b.jpg", "block", 10, reason="empty file"),
-    Scanned("c.jpg", "block", 12, "1" * 64, 4, 3, None, None, None, 1),
+    Scanned("c.jpg", "block", 12, "1" * 64, "PNG", 4, 3, None, None, None, 1),
 ]
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 3), np.uint8)
 
