@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from imgcls_ray.errors import StorageError
 _CRC = b"crc32"
 _CHECKED_BYTES = 1 << 20
 Raw = bytes  # a field has that name
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def pixels_file(folder: Path, block: str) -> Path:
     return folder / f"{block}.u8"
 
 
-def write(folder: Path, block: str, found: Sequence[Scanned], images: np.ndarray) -> None:
+def write(folder: Path, block: str, found: Sequence[Scanned], images: Pixels) -> None:
     """Write a block; `images` is uint8 (n, H, W, C), row by row as `found` says.
 
     Nothing is forced to the disk: whoever finds a block after a crash checks its CRC, and makes it again if need be.
@@ -71,7 +73,7 @@ def write(folder: Path, block: str, found: Sequence[Scanned], images: np.ndarray
     Raises:
         OSError: as the file system gives it.
     """
-    raw = memoryview(images).cast("B") if images.size else memoryview(b"")
+    raw = images.data.cast("B") if images.size else memoryview(b"")
     write_atomic(pixels_file(folder, block), raw, sync=False)
     columns = {field.name: [getattr(one, field.name) for one in found] for field in fields(Scanned)}
     table = pa.table(columns, schema=_SCHEMA.with_metadata({_CRC: str(zlib.crc32(raw)).encode()}))
@@ -94,7 +96,7 @@ def read(folder: Path, block: str, check: bool = False) -> list[Scanned] | None:
         return None
 
 
-def gather(folder: Path, places: Sequence[tuple[str, int]], images: np.ndarray) -> None:
+def gather(folder: Path, places: Sequence[tuple[str, int]], images: Pixels) -> None:
     """Fill `images` uint8 (n, H, W, C) with the pictures at `places` (block and row).
 
     Raises:
@@ -106,7 +108,7 @@ def gather(folder: Path, places: Sequence[tuple[str, int]], images: np.ndarray) 
         for (block, row), image in zip(places, images, strict=True):
             if block not in handles:
                 handles[block] = os.open(pixels_file(folder, block), os.O_RDONLY)
-            if os.preadv(handles[block], [memoryview(image).cast("B")], row * size) != size:
+            if os.preadv(handles[block], [image.data.cast("B")], row * size) != size:
                 raise OSError(f"the block {block} is cut off")
     finally:
         for handle in handles.values():
