@@ -82,8 +82,8 @@ def _program(job: EmbeddingJob, engine: EngineChoice) -> Program | None:
     """The network for OpenVINO; None where TensorFlow is to compute.
 
     `auto` is OpenVINO on CPUs however few the pictures: one conversion here takes a second, and then no worker loads
-    TensorFlow, which takes each of them four. 60 pictures took 8.8 s against TensorFlow's 8.4 s where this process had
-    to load it first, and 6.1 s against 12.7 s where it had it already, as in the main job.
+    TensorFlow, which takes each of them four. On a busy machine 60 pictures took 8.8 s where this process had to load
+    TensorFlow first, 6.1 s where it had it already, as in the main job, and 8.4 and 12.7 s by TensorFlow.
     """
     check_choice(engine, job.precision)
     free = engine == "auto" and job.precision == "float32"
