@@ -7,6 +7,7 @@ import typer
 from typer.exceptions import TyperException
 
 from imgcls_ray import __version__
+from imgcls_ray.cli.augment import augment
 from imgcls_ray.cli.classify import classify
 from imgcls_ray.cli.collect import collect
 from imgcls_ray.cli.demo import demo
@@ -15,6 +16,7 @@ from imgcls_ray.cli.evaluate import evaluate
 from imgcls_ray.cli.preprocess import preprocess
 from imgcls_ray.cli.run import run
 from imgcls_ray.cli.serve import serve
+from imgcls_ray.cli.split import split
 from imgcls_ray.cli.ui import ui
 from imgcls_ray.cli.usage import explain
 from imgcls_ray.errors import ImgclsError
@@ -23,7 +25,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(name="imgcls", add_completion=False, pretty_exceptions_enable=False)
-for verb in (demo, run, collect, preprocess, embed, classify, evaluate, serve, ui):
+for verb in (demo, run, collect, split, augment, preprocess, embed, classify, evaluate, serve, ui):
     app.command()(verb)
 
 
