@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("imgcls_ray", "serve", "search_spaces")
-HEAVY = ("ray", "tensorflow", "keras", "mlflow", "optuna", "sklearn")
+HEAVY = ("ray", "tensorflow", "keras", "mlflow", "optuna", "sklearn", "openvino", "jinja2")
 
 
 def sources(*folders: str) -> list[Path]:
