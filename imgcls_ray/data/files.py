@@ -33,7 +33,7 @@ def write_atomic(path: Path, *parts: bytes | memoryview, sync: bool = True) -> N
     Raises:
         OSError: as the file system gives it; the temporary file is gone then.
     """
-    with _replacing(path, sync) as file:
+    with replacing(path, sync) as file:
         for part in parts:
             file.write(part)
 
@@ -49,7 +49,7 @@ def write_hashed(path: Path, parts: Iterable[bytes | memoryview]) -> Written:
         OSError: as the file system gives it; the temporary file is gone then.
     """
     size, sha256 = 0, hashlib.sha256()
-    with _replacing(path) as file:
+    with replacing(path) as file:
         for part in parts:
             view = memoryview(part)
             for start in range(0, len(view), _SLICE):
@@ -61,7 +61,8 @@ def write_hashed(path: Path, parts: Iterable[bytes | memoryview]) -> Written:
 
 
 @contextmanager
-def _replacing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
+def replacing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
+    """A new file under a temporary name beside `path`, which gets that name at the end, unless something is raised."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -80,6 +80,10 @@ class Header:
     height: int
 
 
+Looked = tuple[Header, JpegHead | Container]
+"""A header, and what else the markers or the container of the file told."""
+
+
 def sniff(data: bytes) -> str:
     """The format told by the first bytes; a file's name is never asked.
 
@@ -142,7 +146,7 @@ def read_header(data: bytes) -> Header:
     return look(data)[0]
 
 
-def look(data: bytes) -> tuple[Header, JpegHead | Container]:
+def look(data: bytes) -> Looked:
     """The header, with what else the markers or the container of the file told.
 
     Raises:

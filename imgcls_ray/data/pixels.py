@@ -9,7 +9,7 @@ import simplejpeg
 from PIL import Image
 
 from imgcls_ray.data.containers import LARGE, damaged
-from imgcls_ray.data.header import Header, check, look, open_pillow, orientation, quiet, read_header
+from imgcls_ray.data.header import Header, Looked, check, look, open_pillow, orientation, quiet, read_header
 from imgcls_ray.data.jpeg import JpegHead, without_extras
 from imgcls_ray.data.resize import Pixels, resized, upright
 from imgcls_ray.errors import ImageError
@@ -87,18 +87,19 @@ def decode(data: bytes, ops: PixelOps) -> Pixels:
     return fitted(open_picture(data, ops), ops)
 
 
-def open_picture(data: bytes, ops: PixelOps) -> Pixels:
+def open_picture(data: bytes, ops: PixelOps, looked: Looked | None = None) -> Pixels:
     """The upright picture in `data` as uint8 (h, w, channels), as large as it is or, for `ops` large enough, smaller.
 
     JPEG, PNG, TIFF, GIF, WebP or BMP, told by its bytes; the first frame; EXIF orientation applied; transparency
     over white; 16 bits scaled to 8. A JPEG, and any picture of more than 4 megapixels, is made smaller by 2, 4 or 8
-    where `fitted` still has to shrink what is left, or nothing is left to do.
+    where `fitted` still has to shrink what is left, or nothing is left to do. `looked` is what `header.look` told of
+    `data`, where the caller has asked it.
 
     Raises:
         ImageError: with one of the reasons `empty file`, `not a picture`, `truncated or damaged`,
             `too many pixels (WxH; max_pixels is N)`, `unsupported format X`.
     """
-    header, details = look(data)
+    header, details = looked or look(data)
     if header.width * header.height > ops.max_pixels:
         size = f"{header.width}x{header.height}"
         raise ImageError(f"too many pixels ({size}; max_pixels is {ops.max_pixels})")

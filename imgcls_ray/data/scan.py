@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from imgcls_ray.data import spool
 from imgcls_ray.data.files import storage_error
-from imgcls_ray.data.header import read_header, sniff
-from imgcls_ray.data.pixels import DECODER_VERSION, PixelOps, fitted, open_picture
+from imgcls_ray.data.header import look, sniff
+from imgcls_ray.data.pixels import DECODER_VERSION, PixelOps, Pixels, fitted, open_picture
 from imgcls_ray.data.similarity import look_of
 from imgcls_ray.data.sources import Reader, SourceItem
 from imgcls_ray.data.spool import Scanned
@@ -85,36 +85,33 @@ def scan_block(block: pa.Table, reader: Reader, recipe: Recipe, folder: str) -> 
     """One task: a table with columns `block` (one name) and `path`. A file system that refuses is told, not raised."""
     cv2.setNumThreads(1)  # this process has one CPU; OpenCV would take all of them
     name = block["block"][0].as_py()
-    images = np.empty((block.num_rows if recipe.pixels else 0, *recipe.ops.shape), np.uint8)
-    found = []
-    kept = 0
-    for path in block["path"].to_pylist():
-        facts, pixels = _scan(path, reader, recipe)
-        if pixels is not None and recipe.pixels:
-            images[kept] = pixels
-            facts["row"] = kept
-            kept += 1
-        found.append(Scanned(path=path, block=name, **facts))
     done: dict[str, Any] = {"block": name}
     try:
-        spool.write(Path(folder), name, found, images[:kept])
+        spool.write(Path(folder), name, _found(block["path"].to_pylist(), name, reader, recipe))
     except OSError as error:
         done.update(errno=error.errno or 0, error=error.strerror or str(error))
     return pa.Table.from_pylist([done], schema=_DONE)
 
 
-def _scan(path: str, reader: Reader, recipe: Recipe) -> tuple[dict[str, Any], np.ndarray | None]:
+def _found(paths: Sequence[str], block: str, reader: Reader, recipe: Recipe) -> Iterator[tuple[Scanned, Pixels | None]]:
+    for path in paths:
+        facts, pixels = _scan(path, reader, recipe)
+        yield Scanned(path=path, block=block, **facts), pixels if recipe.pixels else None
+
+
+def _scan(path: str, reader: Reader, recipe: Recipe) -> tuple[dict[str, Any], Pixels | None]:
     facts: dict[str, Any] = {}
     try:
         data = reader.read(path, sniff)  # sniffed before a film of gigabytes is read
         facts["bytes"] = len(data)
         facts["sha256"] = hashlib.sha256(data).hexdigest()
-        header = read_header(data)
+        looked = look(data)
+        header, _ = looked
         facts["format"], facts["width"], facts["height"] = header.format, header.width, header.height
-        picture = open_picture(data, recipe.ops)
+        picture = open_picture(data, recipe.ops, looked)
         if recipe.looks:
-            look = look_of(picture)
-            facts["phash"], facts["signature"] = look.phash, look.signature
+            seen = look_of(picture)
+            facts["phash"], facts["signature"] = seen.phash, seen.signature
         return facts, fitted(picture, recipe.ops)
     except ImageError as error:
         facts["reason"] = error.reason

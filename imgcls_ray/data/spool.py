@@ -4,21 +4,21 @@ A block is two files: NAME.u8, raw pixels one picture after another, and NAME.pa
 second is written last, so a block whose rows are there is complete.
 """
 
-import os
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from imgcls_ray.data.files import write_atomic
+from imgcls_ray.data.files import replacing, write_atomic
 from imgcls_ray.errors import StorageError
 
-_CRC = b"crc32"
+_CRC = b"crc32c"
 _CHECKED_BYTES = 1 << 20
 Raw = bytes  # a field has that name
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -65,18 +65,27 @@ def pixels_file(folder: Path, block: str) -> Path:
     return folder / f"{block}.u8"
 
 
-def write(folder: Path, block: str, found: Sequence[Scanned], images: Pixels) -> None:
-    """Write a block; `images` is uint8 (n, H, W, C), row by row as `found` says.
+def write(folder: Path, block: str, found: Iterable[tuple[Scanned, Pixels | None]]) -> None:
+    """Write a block: each file's findings, and its pixels uint8 (H, W, C) where they are kept, as they come.
 
     Nothing is forced to the disk: whoever finds a block after a crash checks its CRC, and makes it again if need be.
 
     Raises:
         OSError: as the file system gives it.
     """
-    raw = images.data.cast("B") if images.size else memoryview(b"")
-    write_atomic(pixels_file(folder, block), raw, sync=False)
-    columns = {field.name: [getattr(one, field.name) for one in found] for field in fields(Scanned)}
-    table = pa.table(columns, schema=_SCHEMA.with_metadata({_CRC: str(zlib.crc32(raw)).encode()}))
+    rows: list[Scanned] = []
+    crc = kept = 0
+    with replacing(pixels_file(folder, block), sync=False) as file:
+        for one, pixels in found:
+            if pixels is not None:
+                raw = pixels.tobytes()
+                crc = google_crc32c.extend(crc, raw)
+                file.write(raw)
+                one = replace(one, row=kept)
+                kept += 1
+            rows.append(one)
+    columns = {field.name: [getattr(one, field.name) for one in rows] for field in fields(Scanned)}
+    table = pa.table(columns, schema=_SCHEMA.with_metadata({_CRC: str(crc).encode()}))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
     write_atomic(folder / f"{block}.parquet", sink.getvalue(), sync=False)
@@ -89,30 +98,28 @@ def read(folder: Path, block: str, check: bool = False) -> list[Scanned] | None:
         return None
     try:
         table = pq.read_table(file)
-        if check and _crc32(pixels_file(folder, block)) != int(table.schema.metadata[_CRC]):
+        if check and _crc32c(pixels_file(folder, block)) != int(table.schema.metadata[_CRC]):
             return None
         return [Scanned(**row) for row in table.to_pylist()]
     except (OSError, pa.ArrowException, KeyError, TypeError):  # damaged by a crash: it is made again
         return None
 
 
-def gather(folder: Path, places: Sequence[tuple[str, int]], images: Pixels) -> None:
-    """Fill `images` uint8 (n, H, W, C) with the pictures at `places` (block and row).
+def gather(folder: Path, places: Sequence[tuple[str, int]], shape: tuple[int, int, int]) -> list[Pixels]:
+    """The pictures uint8 `shape` at `places` (block and row), as views of the files: no copy is made.
 
     Raises:
         OSError: a block is missing or cut.
     """
-    handles: dict[str, int] = {}
-    size = images[0].nbytes
+    blocks = {}
+    for block in {block for block, _ in places}:
+        file = pixels_file(folder, block)
+        rows = file.stat().st_size // math.prod(shape)
+        blocks[block] = np.memmap(file, np.uint8, "r", shape=(rows, *shape)) if rows else np.empty((0, *shape))
     try:
-        for (block, row), image in zip(places, images, strict=True):
-            if block not in handles:
-                handles[block] = os.open(pixels_file(folder, block), os.O_RDONLY)
-            if os.preadv(handles[block], [image.data.cast("B")], row * size) != size:
-                raise OSError(f"the block {block} is cut off")
-    finally:
-        for handle in handles.values():
-            os.close(handle)
+        return [blocks[block][row] for block, row in places]
+    except IndexError as error:
+        raise OSError("a block of the spool is cut off") from error
 
 
 def elsewhere(folder: Path) -> StorageError:
@@ -123,9 +130,9 @@ def elsewhere(folder: Path) -> StorageError:
     )
 
 
-def _crc32(path: Path) -> int:
+def _crc32c(path: Path) -> int:
     crc = 0
     with path.open("rb") as file:
         while part := file.read(_CHECKED_BYTES):
-            crc = zlib.crc32(part, crc)
+            crc = google_crc32c.extend(crc, part)
     return crc

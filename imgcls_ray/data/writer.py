@@ -45,10 +45,9 @@ def write_block(block: pa.Table, kind: ShardKind, folder: str, work: str) -> pa.
     """One task. A file system that refuses is told in `errno` and `error`, so that the driver can word it."""
     stem = block["stem"][0].as_py()
     done: dict[str, Any] = {"stem": stem}
-    images = np.empty((block.num_rows, *kind.ops.shape), np.uint8)
     try:
         places = list(zip(block["block"].to_pylist(), block["row"].to_pylist(), strict=True))
-        spool.gather(Path(work), places, images)
+        images = spool.gather(Path(work), places, kind.ops.shape)
         written = shard_format(kind.format).write(
             Path(folder, stem + kind.suffix),
             images,

@@ -15,22 +15,21 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 3), np.uint8)
 
 
 def test_findings_and_pixels_come_back(tmp_path: Path) -> None:
-    spool.write(tmp_path, "block", FOUND, IMAGES)
+    spool.write(tmp_path, "block", zip(FOUND, (IMAGES[0], None, IMAGES[1]), strict=True))
     assert spool.read(tmp_path, "block") == spool.read(tmp_path, "block", check=True) == FOUND
-    images = np.empty((3, 3, 4, 3), np.uint8)
-    spool.gather(tmp_path, [("block", 1), ("block", 0), ("block", 1)], images)
+    images = spool.gather(tmp_path, [("block", 1), ("block", 0), ("block", 1)], (3, 4, 3))
     assert np.array_equal(images, IMAGES[[1, 0, 1]])
 
 
 def test_a_block_without_pictures_is_complete(tmp_path: Path) -> None:
-    spool.write(tmp_path, "block", FOUND[1:2], IMAGES[:0])
+    spool.write(tmp_path, "block", [(FOUND[1], None)])
     assert spool.read(tmp_path, "block", check=True) == FOUND[1:2]
 
 
 @pytest.mark.parametrize("suffix", [".u8", ".parquet"])
 @pytest.mark.parametrize("harm", ["changed", "cut", "gone"])
 def test_a_damaged_block_is_none(tmp_path: Path, suffix: str, harm: str) -> None:
-    spool.write(tmp_path, "block", FOUND, IMAGES)
+    spool.write(tmp_path, "block", zip(FOUND, (IMAGES[0], None, IMAGES[1]), strict=True))
     file = tmp_path / f"block{suffix}"
     data = file.read_bytes()
     file.write_bytes(
@@ -42,6 +41,6 @@ def test_a_damaged_block_is_none(tmp_path: Path, suffix: str, harm: str) -> None
 
 
 def test_pixels_that_are_cut_off_are_told(tmp_path: Path) -> None:
-    spool.write(tmp_path, "block", FOUND, IMAGES)
+    spool.write(tmp_path, "block", zip(FOUND, (IMAGES[0], None, IMAGES[1]), strict=True))
     with pytest.raises(OSError, match="cut off"):
-        spool.gather(tmp_path, [("block", 2)], np.empty((1, 3, 4, 3), np.uint8))
+        spool.gather(tmp_path, [("block", 2)], (3, 4, 3))

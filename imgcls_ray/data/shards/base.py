@@ -1,5 +1,6 @@
 """What every shard format offers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -17,6 +18,8 @@ Encoding = Literal["raw", "jpeg"]
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
+Pictures = Images | Sequence[Images]
+"""uint8 (n, height, width, channels), or n single pictures (height, width, channels)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class ShardFormat(Protocol):
     def write(
         self,
         path: Path,
-        images: Images,
+        images: Pictures,
         labels: Numbers,
         keys: tuple[str, ...],
         names: tuple[str, ...] = (),
@@ -50,7 +53,7 @@ class ShardFormat(Protocol):
 
         Args:
             path: the file; its folder exists.
-            images: uint8 (n, height, width, channels), n at least 1; 3 channels or 1.
+            images: uint8 (n, height, width, channels), n at least 1; 3 channels or 1; or n single pictures.
             labels: int64 (n,).
             keys: n paths.
             names: the class names that the labels number, kept for readers that have no index.
@@ -72,7 +75,7 @@ class ShardFormat(Protocol):
         """
 
 
-def check_lengths(images: Images, labels: Numbers, keys: tuple[str, ...]) -> None:
+def check_lengths(images: Pictures, labels: Numbers, keys: tuple[str, ...]) -> None:
     """Refuse to write what could not be read.
 
     Raises:

@@ -11,7 +11,7 @@ import numpy as np
 
 from imgcls_ray.data.files import Written, write_hashed
 from imgcls_ray.data.shards import jpeg
-from imgcls_ray.data.shards.base import VERSION, Encoding, Images, Numbers, Shard, check_lengths, damaged
+from imgcls_ray.data.shards.base import VERSION, Encoding, Images, Numbers, Pictures, Shard, check_lengths, damaged
 
 
 class Hdf5:
@@ -26,7 +26,7 @@ class Hdf5:
     def write(
         self,
         path: Path,
-        images: Images,
+        images: Pictures,
         labels: Numbers,
         keys: tuple[str, ...],
         names: tuple[str, ...] = (),
@@ -34,14 +34,15 @@ class Hdf5:
     ) -> Written:
         """See ShardFormat."""
         check_lengths(images, labels, keys)
+        shape = (len(images), *images[0].shape)
         small = {"labels": labels.astype(np.int64), "keys": _texts(keys), "class_names": _texts(names)}
         if encoding == "jpeg":
             parts = [memoryview(jpeg.encode(image)) for image in images]
             small["offsets"] = np.cumsum([0, *map(len, parts)], dtype=np.int64)
-            head, tail = _around("jpeg", (int(small["offsets"][-1]),), small, images.shape, encoding)
+            head, tail = _around("jpeg", (int(small["offsets"][-1]),), small, shape, encoding)
         else:
-            parts = [np.ascontiguousarray(images).reshape(-1).data]
-            head, tail = _around("images", images.shape, small, images.shape, encoding)
+            parts = [np.ascontiguousarray(image).reshape(-1).data for image in images]
+            head, tail = _around("images", shape, small, shape, encoding)
         return write_hashed(path, [head, *parts, tail])
 
     def read(self, path: Path) -> Shard:

@@ -7,7 +7,7 @@ import numpy as np
 
 from imgcls_ray.data.files import Written, write_hashed
 from imgcls_ray.data.shards import jpeg
-from imgcls_ray.data.shards.base import Encoding, Images, Numbers, Shard, check_lengths, damaged
+from imgcls_ray.data.shards.base import Encoding, Images, Numbers, Pictures, Shard, check_lengths, damaged
 from imgcls_ray.data.shards.example import Value, encode, parse
 from imgcls_ray.data.shards.records import count, framed, scan
 
@@ -22,7 +22,7 @@ class TfRecord:
     def write(
         self,
         path: Path,
-        images: Images,
+        images: Pictures,
         labels: Numbers,
         keys: tuple[str, ...],
         names: tuple[str, ...] = (),
@@ -57,9 +57,13 @@ class TfRecord:
 
 
 def _examples(
-    images: Images, labels: Numbers, keys: tuple[str, ...], names: tuple[str, ...], encoding: Encoding
+    images: Pictures,
+    labels: Numbers,
+    keys: tuple[str, ...],
+    names: tuple[str, ...],
+    encoding: Encoding,
 ) -> Iterator[bytes]:
-    shape = list(images.shape[1:])
+    shape = list(images[0].shape)
     for image, label, key in zip(images, labels.tolist(), keys, strict=True):
         pixels = jpeg.encode(image) if encoding == "jpeg" else np.ascontiguousarray(image).reshape(-1).data
         features: dict[str, Value | memoryview] = {
