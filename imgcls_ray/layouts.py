@@ -27,7 +27,7 @@ def split(
     """
     settings = settings or ArrangeSettings()
     out = Path(out).expanduser().resolve()
-    source, _ = list_pictures(data, out, settings, way)
+    source = list_pictures(data, out, settings, way)
     with cluster(address):
         return arrange(source, out, settings, way, progress)
 
@@ -53,7 +53,7 @@ def split_and_augment(
     if way == "move":
         raise SettingsError("Augmentation leaves the originals where they are; 'imgcls split --move' moves them.")
     check_earlier(out, copies, settings.seed)
-    source, _ = list_pictures(data, out, settings, way)
+    source = list_pictures(data, out, settings, way)
     if not settings.test_fraction and not any(item.split == "test" for item in source.items):
         raise SettingsError(
             "Augmented pictures need a test set beside them, or preprocess would draw one from them; received a test "

@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import zipfile
 from collections import Counter
@@ -13,11 +12,11 @@ from PIL import Image
 
 from imgcls_ray.config import PreprocessSettings, SourceSettings
 from imgcls_ray.data.arrange import Arranged, ArrangeSettings, Way, arrange, list_pictures
-from imgcls_ray.data.arrange.places import check_class, with_places
+from imgcls_ray.data.arrange.places import with_places
 from imgcls_ray.data.arrange.placing import Mover
 from imgcls_ray.data.manifest import ManifestRow, read_manifest
 from imgcls_ray.data.sources import list_source
-from imgcls_ray.errors import DataError, SettingsError, StorageError
+from imgcls_ray.errors import SettingsError
 from tests.conftest import ingested
 
 SETTINGS = ArrangeSettings()
@@ -47,7 +46,7 @@ def data(tmp_path: Path) -> Path:
 
 def arranged(data: Path | str, out: Path, way: Way = "copy", **settings: Any) -> Arranged:
     chosen = ArrangeSettings(**settings)
-    source, _ = list_pictures(str(data), out, chosen, way)
+    source = list_pictures(str(data), out, chosen, way)
     return arrange(source, out, chosen, way)
 
 
@@ -261,109 +260,6 @@ class TestSplit:
         assert len(tree(tmp_path / "out")) == 60
         assert arranged(data, tmp_path / "out").counts.used == 61
         assert len(tree(tmp_path / "out")) == 61
-
-
-@pytest.mark.usefixtures("ray_local")
-class TestWays:
-    def test_links_are_hard_and_else_symbolic(
-        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        arranged(data, tmp_path / "hard", "link")
-        for place in tree(tmp_path / "hard"):
-            assert (tmp_path / "hard" / place).stat().st_nlink == 2
-        before = tree(tmp_path / "hard")
-
-        def refuse(*_: object) -> None:
-            raise OSError(18, "Invalid cross-device link")
-
-        monkeypatch.setattr(os, "link", refuse)
-        arranged(data, tmp_path / "soft", "link")
-        assert tree(tmp_path / "soft") == before
-        assert all((tmp_path / "soft" / place).readlink().is_absolute() for place in before)
-        assert arranged(data, tmp_path / "soft", "link").placed == 0
-
-    def test_a_move_leaves_what_is_not_used(self, data: Path, tmp_path: Path) -> None:
-        before = {p.relative_to(data).as_posix(): p.read_bytes() for p in data.rglob("*.*")}
-        out = tmp_path / "out"
-        arranged(data, out, "move")
-        left = {p.relative_to(data).as_posix() for p in data.rglob("*.*")}
-        assert left == {"ant/both.png", "bee/both.png", "bee/notes.png", "ant/copy.png"}
-        rows = read_manifest(out)
-        assert {row.path: (out / row.shard).read_bytes() for row in rows if row.shard} == {
-            path: content for path, content in before.items() if path not in left
-        }
-        # A single new picture is enough then, and copies of moved ones stay where they are.
-        patterned(55).save(data / "bee/new.png")
-        done = arranged(data, out, "move")
-        assert (done.placed, done.counts.duplicates) == (1, 1)
-        assert {p.relative_to(data).as_posix() for p in data.rglob("*.*")} == left
-        assert len(tree(out)) == 62
-
-    @pytest.mark.parametrize("before", ["copy", "link"])
-    def test_a_move_of_what_was_copied_or_linked_loses_nothing(
-        self, data: Path, tmp_path: Path, before: Way, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(18, "cross-device")))
-            arranged(data, tmp_path / "out", before)
-        held = tree(tmp_path / "out")
-        arranged(data, tmp_path / "out", "move")
-        assert len(list(data.rglob("*.*"))) == 4
-        assert tree(tmp_path / "out") == held
-        assert not any((tmp_path / "out" / place).is_symlink() for place in held)
-
-
-@pytest.mark.usefixtures("ray_local")
-class TestRefusals:
-    def test_nothing_is_moved_or_made_when_the_data_is_refused(self, data: Path, tmp_path: Path) -> None:
-        before = snapshot(data)
-        for file in (data / "bee").glob("*.png"):
-            if file.name != "00.png":
-                file.write_text("no picture")
-        hidden = snapshot(data)
-        with pytest.raises(DataError):
-            arranged(data, tmp_path / "out", "move", max_bad_fraction=0.1)
-        assert snapshot(data) == hidden != before
-        assert not (tmp_path / "out").exists()
-
-    def test_the_place(self, data: Path, tmp_path: Path) -> None:
-        for inside in (data, data / "ant", data / "out"):
-            with pytest.raises(StorageError, match=r"inside|other files"):
-                arranged(data, inside)
-        assert not (data / "out").exists()
-        other = tmp_path / "other"
-        other.mkdir()
-        (other / "thesis.txt").write_text("years of work")
-        with pytest.raises(StorageError, match=r"'thesis\.txt'"):
-            arranged(data, other)
-        with pytest.raises(StorageError, match="is a file"):
-            arranged(data, other / "thesis.txt")
-        assert [p.name for p in other.iterdir()] == ["thesis.txt"]
-
-    def test_other_settings_than_before(self, data: Path, tmp_path: Path) -> None:
-        arranged(data, tmp_path / "out")
-        before = snapshot(tmp_path / "out")
-        with pytest.raises(StorageError, match="seed 0, not 1"):
-            arranged(data, tmp_path / "out", seed=1)
-        assert snapshot(tmp_path / "out") == before
-
-    @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 9}', '{"version": 1}'])
-    def test_a_damaged_record(self, data: Path, tmp_path: Path, text: str) -> None:
-        (tmp_path / "out").mkdir()
-        (tmp_path / "out/split.json").write_text(text)
-        with pytest.raises(DataError, match=r"split\.json"):
-            arranged(data, tmp_path / "out")
-
-    def test_a_class_that_is_no_name_of_a_folder(self, data: Path, tmp_path: Path) -> None:
-        for name in ("a/b", "../x", ".hidden", "..", "x" * 256, "a\0b"):
-            with pytest.raises(DataError, match="becomes a folder"):
-                check_class(name)
-        check_class("ça va (1)")
-        rows = "".join(f"data/{p.parent.name}/{p.name},../{p.parent.name}\n" for p in sorted(data.rglob("[0-9]*.png")))
-        (tmp_path / "evil.csv").write_text(rows)
-        with pytest.raises(DataError, match="becomes a folder"):
-            arranged(tmp_path / "evil.csv", tmp_path / "out")
-        assert not (tmp_path / "out").exists()
 
 
 def test_places_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -70,8 +70,8 @@ class Arranged:
         }
 
 
-def list_pictures(data: str, out: Path, settings: ArrangeSettings, way: Way) -> tuple[Source, Record]:
-    """The pictures of `data`, and what `out` holds of an earlier run; all is refused here that can be without Ray.
+def list_pictures(data: str, out: Path, settings: ArrangeSettings, way: Way) -> Source:
+    """The pictures of `data`, for a layout in `out`; all is refused here that can be without Ray.
 
     Raises:
         DataError: the data is missing or breaks a rule.
@@ -99,7 +99,7 @@ def list_pictures(data: str, out: Path, settings: ArrangeSettings, way: Way) -> 
         raise SettingsError(
             f"Only pictures in folders can be moved; {source.root} would name or hold some that are gone: copy them."
         )
-    return source, record
+    return source
 
 
 def arrange(
@@ -141,6 +141,8 @@ class _Job:
     def run(self) -> Arranged:
         source, placed = self.source, self.record.placed
         rows, here = self._looked_at()
+        with storing(self.folder):
+            self._unlink_changed(here)
         gone = [row for sha256, row in placed.items() if sha256 not in here and self._stands(row)]
         rows = settle([*rows, *map(_unsettled, gone)], self.settings.as_preprocess(), self.record.splits)
         self._check(rows)
@@ -180,8 +182,8 @@ class _Job:
             for block in scan(new, source.reader, recipe, self.work):
                 found |= {one.path: one for one in block}
                 bad.update(cause(one.reason) for one in block if one.reason)
-                plan.check_bad(bad, len(source.items), source.root, settings)
                 self._advance(len(block))
+        plan.check_bad(bad, len(source.items), source.root, settings)
         rows = [self._copied(found_row(row, found.get(row.path))) for row in rows]
         return rows, {row.sha256 for row in rows if row.status == "used" and row.sha256}
 
@@ -207,6 +209,15 @@ class _Job:
         except OSError:
             return False
         return size == row.bytes or (size > 0 and (not row.bytes or "#" in row.path))
+
+    def _unlink_changed(self, here: Collection[str]) -> None:
+        """Take away links to files that were written over since: they show another picture than the record says."""
+        reader = self.source.reader
+        for sha256, row in self.record.placed.items():
+            place = self.folder / (row.shard or "")
+            source = Path(reader.root, row.path) if isinstance(reader, LocalReader) else None
+            if sha256 not in here and source and source.exists() and place.exists() and place.samefile(source):
+                place.unlink()
 
     def _removed(self, rows: Sequence[ManifestRow]) -> int:
         """Take away what stands where it should not: the data, which holds it, says otherwise now."""

@@ -132,16 +132,18 @@ def _made(
     if not rows:
         return
     blocks = blocks_of(rows, max(1, min(_BLOCK, len(rows) // _WANTED_BLOCKS)))
+    failed = []
     for table in map_blocks(blocks, augment_block, {"folder": str(folder), "settings": settings, "seed": seed}):
         for told in table.to_pylist():
-            if told["error"] and told["errno"]:
-                raise storage_error(folder, OSError(told["errno"], told["error"]))
-            if told["error"]:
-                raise DataError(
-                    f"Copies are made of the pictures in the split folder; {folder / told['place']} can't be used, as "
-                    f"{told['error']}: remove it there, so that it is put there again."
-                )
+            failed += [told] if told["error"] else []
             yield told["place"], told["made"]
+    for told in failed:
+        if told["errno"]:
+            raise storage_error(folder, OSError(told["errno"], told["error"]))
+        raise DataError(
+            f"Copies are made of the pictures in the split folder; {folder / told['place']} can't be used, as "
+            f"{told['error']}: remove it there, so that it is put there again."
+        )
 
 
 def _there(folder: Path, originals: list[Original]) -> dict[str, set[int]]:
