@@ -38,7 +38,7 @@ def write_atomic(path: Path, *parts: bytes | memoryview, sync: bool = True) -> N
             file.write(part)
 
 
-def write_hashed(path: Path, parts: Iterable[bytes | memoryview]) -> Written:
+def write_hashed(path: Path, parts: Iterable[bytes | memoryview], sync: bool = True) -> Written:
     """As `write_atomic`, with the digest taken from `parts` on their way: nothing is read back or held.
 
     Args:
@@ -49,7 +49,7 @@ def write_hashed(path: Path, parts: Iterable[bytes | memoryview]) -> Written:
         OSError: as the file system gives it; the temporary file is gone then.
     """
     size, sha256 = 0, hashlib.sha256()
-    with replacing(path) as file:
+    with replacing(path, sync) as file:
         for part in parts:
             view = memoryview(part)
             for start in range(0, len(view), _SLICE):
@@ -58,6 +58,19 @@ def write_hashed(path: Path, parts: Iterable[bytes | memoryview]) -> Written:
                 file.write(piece)
             size += len(view)
     return Written(size, sha256.hexdigest())
+
+
+def force(path: Path) -> None:
+    """Wait until what was written to a file is on the disk.
+
+    Raises:
+        OSError: as the file system gives it.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -1,17 +1,22 @@
 """From pictures to shards, manifest and index: decoded once, never lost, never done twice."""
 
 import hashlib
+import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pyarrow as pa
 
 from imgcls_ray.config import PreprocessSettings
 from imgcls_ray.data import plan
 from imgcls_ray.data.earlier import Earlier, read_earlier, whole
-from imgcls_ray.data.files import storage_error, storing
+from imgcls_ray.data.files import force, storage_error, storing
 from imgcls_ray.data.hygiene import settle
 from imgcls_ray.data.index import FORMAT_VERSION, Index, ShardEntry, read_index, verify, write_index
 from imgcls_ray.data.manifest import Counts, ManifestRow, cause, count, read_manifest, write_manifest
@@ -27,6 +32,8 @@ from imgcls_ray.data.writer import ShardKind, block_of, finished, note_replaced,
 from imgcls_ray.errors import StorageError
 
 Progress = Callable[[int, int], None]
+_FORCING = 2
+"""Files forced to the disk at once, while others are written."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +199,8 @@ class _Job:
         recipe = Recipe(plan.pixel_ops(self.settings), self.settings.near_duplicates)
         found: dict[str, Scanned] = {}
         bad: Counter[str] = Counter()
-        with storing(self.folder):
-            for block in scan(items, self.source.reader, recipe, self.work):
+        with storing(self.folder), closing(scan(items, self.source.reader, recipe, self.work)) as blocks:
+            for block in blocks:
                 found |= {one.path: one for one in block}
                 bad.update(cause(one.reason) for one in block if one.reason)
                 plan.check_bad(bad, len(self.source.items), self.source.root, self.settings)
@@ -228,15 +235,24 @@ class _Job:
             self.progress.advance(len(plans[stem].rows))
             return True
 
-        missing = [block for stem, block in blocks.items() if not add(stem, check=True)]
+        missing = [block for stem, block in blocks.items() if not add(stem, True)]
+        there = [entry.file for entry in entries]  # of a run that was killed, maybe before they were on the disk
+        with storing(self.folder), ThreadPoolExecutor(_FORCING) as pool:
+            files = itertools.chain(there, self._write(missing, kind, add))
+            for forced in [pool.submit(force, self.folder / file) for file in files]:
+                forced.result()
+        return result, entries
+
+    def _write(self, blocks: Sequence[pa.Table], kind: ShardKind, add: Callable[[str, bool], bool]) -> Iterator[str]:
+        """Write shards on the cluster; yields the name of each file as it comes."""
         arguments = {"kind": kind, "folder": str(self.folder), "work": str(self.work)}
-        for table in map_blocks(missing, write_block, arguments) if missing else ():
+        for table in map_blocks(blocks, write_block, arguments) if blocks else ():
             for done in table.to_pylist():
                 if done["error"]:
                     raise storage_error(self.folder, OSError(done["errno"], done["error"]))
-                if not add(done["stem"], check=False):
+                if not add(done["stem"], False):
                     raise elsewhere(self.folder)
-        return result, entries
+                yield done["stem"] + kind.suffix
 
 
 def _tidy(folder: Path, work: Path, index: Index) -> None:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from imgcls_ray.data.spool import Scanned
 from imgcls_ray.data.tasks import map_blocks
 from imgcls_ray.errors import ImageError
 
-_FILES_PER_BLOCK = 256
-_BLOCK_BYTES = 64_000_000
+_FILES_PER_BLOCK = 512
+_BLOCK_BYTES = 128_000_000
 _WANTED_BLOCKS = 32
 _FEWEST_FILES = 16
 
@@ -40,8 +41,9 @@ class Recipe:
     """Whether the pixels are kept."""
 
 
-def scan(items: Sequence[SourceItem], reader: Reader, recipe: Recipe, folder: Path) -> Iterator[list[Scanned]]:
+def scan(items: Sequence[SourceItem], reader: Reader, recipe: Recipe, folder: Path) -> Generator[list[Scanned]]:
     """Look at every item; yields what was found, a block at a time, in any order. Blocks of an earlier run are used.
+    Close it where it may be left early.
 
     Ray must be initialised; `folder` exists and is one folder that every node sees.
 
@@ -60,14 +62,15 @@ def scan(items: Sequence[SourceItem], reader: Reader, recipe: Recipe, folder: Pa
     if not tables:
         return
     arguments = {"reader": reader, "recipe": recipe, "folder": str(folder)}
-    for table in map_blocks(tables, scan_block, arguments):
-        for done in table.to_pylist():
-            if done["error"]:
-                raise storage_error(folder, OSError(done["errno"], done["error"]))
-            found = spool.read(folder, done["block"])
-            if found is None:
-                raise spool.elsewhere(folder)
-            yield found
+    with closing(map_blocks(tables, scan_block, arguments)) as results:
+        for table in results:
+            for done in table.to_pylist():
+                if done["error"]:
+                    raise storage_error(folder, OSError(done["errno"], done["error"]))
+                found = spool.read(folder, done["block"])
+                if found is None:
+                    raise spool.elsewhere(folder)
+                yield found
 
 
 def _blocks(items: Sequence[SourceItem], recipe: Recipe) -> Iterator[tuple[str, Sequence[SourceItem]]]:
@@ -87,20 +90,20 @@ def scan_block(block: pa.Table, reader: Reader, recipe: Recipe, folder: str) -> 
     name = block["block"][0].as_py()
     done: dict[str, Any] = {"block": name}
     try:
-        spool.write(Path(folder), name, _found(block["path"].to_pylist(), name, reader, recipe))
+        spool.write(Path(folder), name, _found(block["path"].to_pylist(), reader, recipe))
     except OSError as error:
         done.update(errno=error.errno or 0, error=error.strerror or str(error))
     return pa.Table.from_pylist([done], schema=_DONE)
 
 
-def _found(paths: Sequence[str], block: str, reader: Reader, recipe: Recipe) -> Iterator[tuple[Scanned, Pixels | None]]:
+def _found(paths: Sequence[str], reader: Reader, recipe: Recipe) -> Iterator[tuple[dict[str, Any], Pixels | None]]:
     for path in paths:
         facts, pixels = _scan(path, reader, recipe)
-        yield Scanned(path=path, block=block, **facts), pixels if recipe.pixels else None
+        yield facts, pixels if recipe.pixels else None
 
 
 def _scan(path: str, reader: Reader, recipe: Recipe) -> tuple[dict[str, Any], Pixels | None]:
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"path": path}
     try:
         data = reader.read(path, sniff)  # sniffed before a film of gigabytes is read
         facts["bytes"] = len(data)

@@ -6,11 +6,10 @@ second is written last, so a block whose rows are there is complete.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,8 +17,7 @@ import pyarrow.parquet as pq
 from imgcls_ray.data.files import replacing, write_atomic
 from imgcls_ray.errors import StorageError
 
-_CRC = b"crc32c"
-_CHECKED_BYTES = 1 << 20
+_SINCE, _SIZE = b"boot", b"bytes"
 Raw = bytes  # a field has that name
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -65,40 +63,41 @@ def pixels_file(folder: Path, block: str) -> Path:
     return folder / f"{block}.u8"
 
 
-def write(folder: Path, block: str, found: Iterable[tuple[Scanned, Pixels | None]]) -> None:
-    """Write a block: each file's findings, and its pixels uint8 (H, W, C) where they are kept, as they come.
+def write(folder: Path, block: str, found: Iterable[tuple[dict[str, Any], Pixels | None]]) -> None:
+    """Write a block: each file's findings (fields of `Scanned`), and its pixels uint8 (H, W, C) where they are kept.
 
-    Nothing is forced to the disk: whoever finds a block after a crash checks its CRC, and makes it again if need be.
+    Nothing is forced to the disk: a block counts as long as the machine has not been started anew since.
 
     Raises:
         OSError: as the file system gives it.
     """
-    rows: list[Scanned] = []
-    crc = kept = 0
+    rows: list[dict[str, Any]] = []
+    kept = 0
     with replacing(pixels_file(folder, block), sync=False) as file:
         for one, pixels in found:
             if pixels is not None:
-                raw = pixels.tobytes()
-                crc = google_crc32c.extend(crc, raw)
-                file.write(raw)
-                one = replace(one, row=kept)
+                file.write(pixels.reshape(-1).data)
+                one["row"] = kept
                 kept += 1
-            rows.append(one)
-    columns = {field.name: [getattr(one, field.name) for one in rows] for field in fields(Scanned)}
-    table = pa.table(columns, schema=_SCHEMA.with_metadata({_CRC: str(crc).encode()}))
+            rows.append(one | {"block": block})
+        size = file.tell()
+    written = {_SINCE: _boot(), _SIZE: str(size).encode()}
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata(written))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
     write_atomic(folder / f"{block}.parquet", sink.getvalue(), sync=False)
 
 
 def read(folder: Path, block: str, check: bool = False) -> list[Scanned] | None:
-    """The findings of a block; None where it is not there or, with `check`, not whole."""
+    """The findings of a block; None where it is not there or, with `check`, may not be whole."""
     file = folder / f"{block}.parquet"
     if not file.is_file():
         return None
     try:
         table = pq.read_table(file)
-        if check and _crc32c(pixels_file(folder, block)) != int(table.schema.metadata[_CRC]):
+        written = table.schema.metadata
+        size = pixels_file(folder, block).stat().st_size
+        if check and (written[_SINCE], int(written[_SIZE])) != (_boot(), size):
             return None
         return [Scanned(**row) for row in table.to_pylist()]
     except (OSError, pa.ArrowException, KeyError, TypeError):  # damaged by a crash: it is made again
@@ -130,9 +129,6 @@ def elsewhere(folder: Path) -> StorageError:
     )
 
 
-def _crc32c(path: Path) -> int:
-    crc = 0
-    with path.open("rb") as file:
-        while part := file.read(_CHECKED_BYTES):
-            crc = google_crc32c.extend(crc, part)
-    return crc
+def _boot() -> bytes:
+    """What the system calls the time since it was started: a crash may lose what was not forced to the disk."""
+    return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()

@@ -1,7 +1,7 @@
 """Ray Data as this program uses it: one block, one task, small rows back; quiet."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,20 +10,14 @@ import pyarrow as pa
 
 def map_blocks(
     blocks: Sequence[pa.Table], function: Callable[..., pa.Table], arguments: dict[str, Any], cpus: float = 1
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table]:
     """Run `function(block, **arguments)` once per block on the cluster; yields results as they come, in any order.
 
-    Ray must be initialised. Large arguments belong into files or `ray.put`; what `function` raises comes out wrapped
-    in Ray's own errors.
+    Ray must be initialised. Close it (`contextlib.closing`) where it may be left early, and the tasks end too. Large
+    arguments belong into files or `ray.put`; what `function` raises comes out wrapped in Ray's own errors.
     """
-    import ray.data
-
     with quiet():
-        dataset = ray.data.from_arrow(list(blocks))
-        context = dataset.context
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
-        mapped = dataset.map_batches(
+        mapped = dataset_of(blocks).map_batches(
             function,
             batch_size=None,
             batch_format="pyarrow",
@@ -32,6 +26,19 @@ def map_blocks(
             fn_kwargs=dict(arguments),
         )
         yield from mapped.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+
+
+def dataset_of(blocks: Sequence[pa.Table]) -> Any:
+    """A Ray Data dataset of these blocks, for a single step."""
+    import ray.data
+
+    dataset = ray.data.from_arrow(list(blocks))
+    context = dataset.context
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    # Ray Data keeps CPUs aside for a pipeline's other steps; there are none, and of two CPUs one would stay idle.
+    context.op_resource_reservation_enabled = False
+    return dataset
 
 
 @contextmanager

@@ -55,9 +55,10 @@ def write_block(block: pa.Table, kind: ShardKind, folder: str, work: str) -> pa.
             tuple(block["key"].to_pylist()),
             kind.labels.names,
             kind.encoding,
+            sync=False,  # the driver does that while other shards are being written
         )
         note = {"content": _content(block, kind), "bytes": written.bytes, "sha256": written.sha256}
-        write_atomic(_note(Path(work), stem), json.dumps(note).encode())
+        write_atomic(_note(Path(work), stem), json.dumps(note).encode(), sync=False)
     except OSError as error:
         done.update(errno=error.errno or 0, error=error.strerror or str(error))
     return pa.Table.from_pylist([done], schema=_DONE)

@@ -119,13 +119,10 @@ def _made(job: EmbeddingJob, tasks: list[Task], program: Any | None, engine: Eng
     rows = [asdict(task.entry) | {"view": task.view, "target": str(task.target)} for task in tasks]
     blocks = [pa.table({key: [value] for key, value in row.items()}) for row in rows]
     with ray_data.quiet():
-        dataset = ray.data.from_arrow(blocks)
-        dataset.context.enable_progress_bars = False
-        dataset.context.print_on_execution_start = False
         with warnings.catch_warnings():
             # By default Ray Data restarts a worker that dies for ever; its way to say otherwise has no named parameter.
             warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
-            mapped = dataset.map_batches(
+            mapped = ray_data.dataset_of(blocks).map_batches(
                 ShardEmbedder,
                 fn_constructor_args=(job, program, pool.cpus),
                 compute=ray.data.ActorPoolStrategy(size=pool.actors, max_tasks_in_flight_per_actor=2),

@@ -48,6 +48,7 @@ class ShardFormat(Protocol):
         keys: tuple[str, ...],
         names: tuple[str, ...] = (),
         encoding: Encoding = "raw",
+        sync: bool = True,
     ) -> Written:
         """Write a shard whole or not at all. Beside the images given it takes little memory, or that of their JPEGs.
 
@@ -56,6 +57,7 @@ class ShardFormat(Protocol):
             images: uint8 (n, height, width, channels), n at least 1; 3 channels or 1; or n single pictures.
             labels: int64 (n,).
             keys: n paths.
+            sync: whether to wait until it is on the disk.
             names: the class names that the labels number, kept for readers that have no index.
             encoding: how the pixels are kept.
 

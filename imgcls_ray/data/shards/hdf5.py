@@ -31,6 +31,7 @@ class Hdf5:
         keys: tuple[str, ...],
         names: tuple[str, ...] = (),
         encoding: Encoding = "raw",
+        sync: bool = True,
     ) -> Written:
         """See ShardFormat."""
         check_lengths(images, labels, keys)
@@ -43,7 +44,7 @@ class Hdf5:
         else:
             parts = [np.ascontiguousarray(image).reshape(-1).data for image in images]
             head, tail = _around("images", shape, small, shape, encoding)
-        return write_hashed(path, [head, *parts, tail])
+        return write_hashed(path, [head, *parts, tail], sync)
 
     def read(self, path: Path) -> Shard:
         """See ShardFormat. Whole arrays are read: picking rows by index is a hundred times slower."""

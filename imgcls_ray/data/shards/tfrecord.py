@@ -27,10 +27,11 @@ class TfRecord:
         keys: tuple[str, ...],
         names: tuple[str, ...] = (),
         encoding: Encoding = "raw",
+        sync: bool = True,
     ) -> Written:
         """See ShardFormat."""
         check_lengths(images, labels, keys)
-        return write_hashed(path, framed(_examples(images, labels, keys, names, encoding)))
+        return write_hashed(path, framed(_examples(images, labels, keys, names, encoding)), sync)
 
     def read(self, path: Path) -> Shard:
         """See ShardFormat. Every CRC is checked; a cut between two records is for the caller to find, by the count."""
