@@ -131,4 +131,7 @@ def elsewhere(folder: Path) -> StorageError:
 
 def _boot() -> bytes:
     """What the system calls the time since it was started: a crash may lose what was not forced to the disk."""
-    return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    except OSError:  # not Linux: a crash is then not told from a kill
+        return b""
