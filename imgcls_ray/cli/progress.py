@@ -69,6 +69,9 @@ class Progress(RunListener):
         self._trials = study.trials
         self._show()
 
+    def study_told(self, sentence: str) -> None:
+        self._out.line(MARGIN + sentence)
+
     def trial_started(self, number: int, params: TrialSettings) -> None:  # noqa: ARG002 - the listener's signature
         self._running += 1
         self._show()

@@ -81,7 +81,14 @@ class SearchSettings(Settings):
     """Narrows the space's backbones; empty leaves them."""
     image_size: SizeField | None = None
     """Narrows the space's image sizes to this one."""
+    sampler: Literal["tpe", "random", "grid", "cmaes", "gp"] = "tpe"
+    """Who proposes settings. `cmaes` and `gp` need the package of that name and take no conditions."""
+    scheduler: Literal["asha", "median", "none"] = "asha"
+    """Who stops trials early."""
+    objective: Literal["val_accuracy", "val_loss", "val_f1_macro", "val_balanced_accuracy"] = "val_accuracy"
+    """What is made better: `val_loss` smaller, the others larger."""
     trials: int = Field(30, ge=1, le=100_000)
+    """Distinct ones, the defaults included; fewer where the space has fewer."""
     time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
     """Seconds of the search stage."""
     epochs: int | None = Field(None, ge=1, le=10_000)

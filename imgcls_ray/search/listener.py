@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from imgcls_ray.config import TrialSettings
+from imgcls_ray.search.objective import ACCURACY, Objective
 
 TrialState = Literal["complete", "pruned", "failed"]
 
@@ -29,7 +30,7 @@ class TrialOutcome:
     number: int
     state: TrialState
     value: float | None
-    """Validation accuracy of the epoch that was kept; None where it reported none."""
+    """The objective's value in the epoch that was kept; None where it reported none."""
     params: TrialSettings
     epochs: int
     """Epochs trained."""
@@ -53,17 +54,19 @@ class StudyOutcome:
     seconds: float
     """From the first suggestion to the last report."""
     noise: float = 0.0
-    """One standard error of the defaults' validation accuracy."""
+    """One standard error of the defaults' value; 0 where the objective has none that is known."""
+    objective: Objective = ACCURACY
 
     @property
     def leader(self) -> TrialOutcome:
-        """The trial with the highest validation accuracy, be it by chance or not."""
-        return max((trial for trial in self.trials if trial.state != "failed" and trial.metrics), key=rank)
+        """The trial with the best value, be it by chance or not."""
+        scored = (trial for trial in self.trials if trial.state != "failed" and trial.metrics)
+        return max(scored, key=lambda trial: rank(trial, self.objective))
 
 
-def rank(trial: TrialOutcome) -> tuple[float, float, int]:
-    """Order of trials that reported: by accuracy, of equal ones by loss, of equals the earlier."""
-    return trial.metrics["val_accuracy"], -trial.metrics["val_loss"], -trial.number
+def rank(trial: TrialOutcome, objective: Objective = ACCURACY) -> tuple[float, float, int]:
+    """Order of trials that reported: by the objective, of equal ones by loss, of equals the earlier."""
+    return objective.gain(trial.metrics[objective.metric]), -trial.metrics["val_loss"], -trial.number
 
 
 class StudyListener:
@@ -71,6 +74,9 @@ class StudyListener:
 
     def study_started(self, study: StudyInfo) -> None:
         """Called once, before the first trial."""
+
+    def study_told(self, sentence: str) -> None:
+        """Something about the study that is worth a line: when trials are stopped, what was not run twice."""
 
     def trial_started(self, number: int, params: TrialSettings) -> None:
         """Called when a trial has its settings."""
@@ -97,6 +103,10 @@ class Listeners(StudyListener):
     def study_started(self, study: StudyInfo) -> None:
         for listener in self._listeners:
             listener.study_started(study)
+
+    def study_told(self, sentence: str) -> None:
+        for listener in self._listeners:
+            listener.study_told(sentence)
 
     def trial_started(self, number: int, params: TrialSettings) -> None:
         for listener in self._listeners:

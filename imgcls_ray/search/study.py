@@ -19,6 +19,7 @@ from imgcls_ray.config import SearchSettings
 from imgcls_ray.errors import StorageError, TrainingError
 from imgcls_ray.search.choice import choose
 from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, rank
+from imgcls_ray.search.objective import Objective
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.sampler import OptunaSampler, build_sampler
 from imgcls_ray.search.scheduler import Asha
@@ -54,6 +55,7 @@ class Study:
             cpus=share.cpus,
             gpus=share.gpus,
             validation=self.validation,
+            objective=Objective(self.settings.objective),
         )
 
 
@@ -75,7 +77,7 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         storage=storage,
         sampler=build_sampler(settings.seed, share.concurrency),
         study_name=study.info.name,
-        direction="maximize",
+        direction=Objective(settings.objective).direction,
     )
     deadline = time.monotonic() + settings.time_budget if settings.time_budget else math.inf
     sampler = OptunaSampler(optuna_study, study.space, settings.trials, share.concurrency, deadline, listener)
@@ -147,20 +149,23 @@ def _outcome(study: Study, sampler: OptunaSampler) -> StudyOutcome:
         # (A full disk is in these reasons too, and is told from there: see `storage.writing`.)
         reasons = "; ".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})) or "none was started"
         raise TrainingError(f"None of {len(outcomes)} trials ended with a score: {reasons}.")
+    objective = Objective(study.settings.objective)
     defaults = next((outcome for outcome in outcomes if outcome.number == 0), None)
-    best, noise = choose(scored, defaults, study.validation)
+    best, noise = choose(scored, defaults, study.validation, objective)
     return StudyOutcome(
         name=study.info.name,
         trials=outcomes,
         best=best,
         defaults=defaults,
         noise=noise,
+        objective=objective,
         seconds=sampler.last_report - sampler.first_suggestion,
     )
 
 
 def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
-    scored = sorted((trial for trial in outcome.trials if trial.metrics), key=rank, reverse=True)
+    scored = [trial for trial in outcome.trials if trial.metrics]
+    scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
     kept = {outcome.best.number, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
     for trial in outcome.trials:
         if trial.number in kept:

@@ -9,8 +9,8 @@ from typing import Any
 from ray import tune
 
 from imgcls_ray.config import TrialSettings
-from imgcls_ray.errors import ImgclsError
-from imgcls_ray.search.choice import standard_error
+from imgcls_ray.errors import ImgclsError, TrainingError
+from imgcls_ray.search.objective import ACCURACY, Objective
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
 
 CHECKPOINT = "state.npz"
@@ -31,6 +31,7 @@ class TrialContext:
     gpus: float
     validation: int
     """Pictures in the validation split."""
+    objective: Objective = ACCURACY
 
     def job(self, settings: TrialSettings) -> TrialJob:
         """The job of a trial with these settings."""
@@ -63,7 +64,8 @@ class TrialTrainable(tune.Trainable):
     def _take(self, config: dict[str, Any]) -> None:
         self._number = int(config["number"])
         self._settings = TrialSettings(**config["settings"])
-        self._highest = 0.0
+        self._best: float | None = None
+        self._note: str | None = None
         self._epoch = 0
         self._started = self._has_failed = False
 
@@ -73,17 +75,31 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch; keep it if it is as good as any so far. A trial that can't go on says why and is done."""
+        """Train an epoch; keep it if it is as good as any so far. A trial that can't go on says why and is done.
+
+        A trial that runs out of memory starts again with half the batch, once.
+        """
         try:
             return self._train_epoch()
         except Exception as error:  # noqa: BLE001 - told as the trial's outcome; the study goes on
-            lines = str(error).strip().splitlines() or [""]
-            reason = f"{type(error).__name__}: {lines[-1]}" if not isinstance(error, ImgclsError) else str(error)
-            return self._failed(reason)
+            halves = self._note is None and self._settings.batch_size > 1 and is_out_of_memory(error)
+            if not halves:
+                return self._failed(_in_words(error))
+        # Here, where the error and with it the frames that hold the network's arrays are gone.
+        self._halve()
+        return self.step()
+
+    def _halve(self) -> None:
+        batch = self._settings.batch_size // 2
+        self._note = f"out of memory, so the batch was halved to {batch}"
+        self._settings = self._settings.model_copy(update={"batch_size": batch})
+        self._epoch, self._best, self._started = 0, None, False
 
     def _failed(self, reason: str) -> dict[str, Any]:
         self._has_failed = True
-        return {"epoch": self._epoch, "val_accuracy": 0.0, "done": True, "reason": reason}
+        objective = self._context.objective
+        reason = f"{self._note}; {reason}" if self._note else reason
+        return {"epoch": self._epoch, objective.metric: objective.worst(), "done": True, "reason": reason}
 
     def _train_epoch(self) -> dict[str, Any]:
         if not self._started:
@@ -92,21 +108,28 @@ class TrialTrainable(tune.Trainable):
         metrics = self._runner.train_epoch()
         self._epoch += 1
         result: dict[str, Any] = {**metrics, "epoch": self._epoch, "done": self._epoch >= self._settings.epochs}
-        if not all(math.isfinite(metrics[name]) for name in ("loss", "val_loss")):
+        if self._note:
+            result |= {"note": self._note, "batch_size": self._settings.batch_size}
+        metric = self._context.objective.metric
+        if not all(math.isfinite(metrics[name]) for name in ("loss", "val_loss", metric)):
             return self._failed("the loss is no longer a number")
-        if self._is_kept(metrics["val_accuracy"]):
+        if self._is_kept(metrics[metric]):
             self._runner.save_weights(self._context.weights_path(self._number))
             result["kept"] = True
         return result
 
-    def _is_kept(self, accuracy: float) -> bool:
+    def _is_kept(self, value: float) -> bool:
         """Whether this epoch takes the place of the one kept: unless it is worse than the best by more than chance.
 
         The epoch with the highest accuracy on a small validation split is mostly a lucky one before the end, where a
-        falling learning rate has not settled yet.
+        falling learning rate has not settled yet. Where the objective's noise is not known only the best is kept.
         """
-        self._highest = max(self._highest, accuracy)
-        return accuracy >= self._highest - standard_error(self._highest, self._context.validation)
+        objective = self._context.objective
+        if self._best is None or objective.gain(value) > objective.gain(self._best):
+            self._best = value
+        return objective.gain(value) >= objective.gain(self._best) - objective.noise(
+            self._best, self._context.validation
+        )
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the state after the last epoch; a trial that failed has none."""
@@ -123,3 +146,26 @@ class TrialTrainable(tune.Trainable):
     def cleanup(self) -> None:
         """Give back the workers."""
         self._runner.close()
+
+
+OUT_OF_MEMORY = frozenset({"ResourceExhaustedError", "MemoryError", "OutOfMemoryError"})
+"""Of TensorFlow, Python (NumPy's is a subclass) and Ray, by name: who drives a gang loads no TensorFlow, and hears of
+its workers' errors in words."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised from, says that there is not enough memory."""
+    while error is not None:
+        if any(kind.__name__ in OUT_OF_MEMORY for kind in type(error).__mro__):
+            return True
+        if isinstance(error, TrainingError) and any(name in str(error) for name in OUT_OF_MEMORY):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, ImgclsError):
+        return str(error)
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[-1]}"

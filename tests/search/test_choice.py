@@ -1,7 +1,8 @@
 import pytest
 
 from imgcls_ray.config import TrialSettings
-from imgcls_ray.search.choice import choose, standard_error
+from imgcls_ray.search.choice import choose
+from imgcls_ray.search.objective import ACCURACY, Objective
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 
 
@@ -25,7 +26,7 @@ def test_the_defaults_stay_unless_they_are_beaten_by_more_than_chance(
     trials = [trial(0, 0.84), trial(1, 0.5), trial(3, accuracy)]
     best, noise = choose(trials, trials[0], pictures)
     assert best.number == number
-    assert noise == standard_error(0.84, pictures)
+    assert noise == ACCURACY.noise(0.84, pictures)
 
 
 def test_without_defaults_the_leader_is_used_and_of_equal_ones_that_with_the_lower_loss() -> None:
@@ -36,5 +37,5 @@ def test_without_defaults_the_leader_is_used_and_of_equal_ones_that_with_the_low
 
 
 def test_the_standard_error_is_the_binomial_one() -> None:
-    assert standard_error(0.5, 100) == pytest.approx(0.05)
-    assert standard_error(1.0, 100) == 0
+    assert ACCURACY.noise(0.5, 100) == pytest.approx(0.05)
+    assert ACCURACY.noise(1.0, 100) == 0
