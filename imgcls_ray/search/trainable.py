@@ -1,6 +1,7 @@
 """A trial as Tune runs it: an actor that trains one trial after another and stays warm between them."""
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,6 @@ from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import ImgclsError, TrainingError
 from imgcls_ray.search.objective import ACCURACY, Objective
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
-
-CHECKPOINT = "state.npz"
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ class TrialContext:
     validation: int
     """Pictures in the validation split."""
     objective: Objective = ACCURACY
+    checkpoint_seconds: float = 2.0
+    """Seconds of training after which a trial keeps how far it has come; see `TrialCheckpoint`."""
 
     def job(self, settings: TrialSettings) -> TrialJob:
         """The job of a trial with these settings."""
@@ -41,6 +42,10 @@ class TrialContext:
     def weights_path(self, number: int) -> Path:
         """Where a trial leaves the weights of its best epoch."""
         return self.folder / "weights" / f"trial-{number:04}.npz"
+
+    def checkpoint(self, number: int) -> TrialCheckpoint:
+        """What a trial goes on from after a kill."""
+        return TrialCheckpoint(self.folder / "checkpoints" / f"trial-{number:04}", self.checkpoint_seconds)
 
 
 class TrialTrainable(tune.Trainable):
@@ -67,7 +72,10 @@ class TrialTrainable(tune.Trainable):
         self._best: float | None = None
         self._note: str | None = None
         self._epoch = 0
-        self._started = self._has_failed = False
+        self._started = False
+        self._kept: dict[str, float] = {}
+        self._checkpoint = self._context.checkpoint(self._number)
+        self._began = time.monotonic()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial."""
@@ -93,16 +101,19 @@ class TrialTrainable(tune.Trainable):
         batch = self._settings.batch_size // 2
         self._note = f"out of memory, so the batch was halved to {batch}"
         self._settings = self._settings.model_copy(update={"batch_size": batch})
-        self._epoch, self._best, self._started = 0, None, False
+        self._epoch, self._best, self._started, self._kept = 0, None, False, {}
+        self._checkpoint.remove()
 
     def _failed(self, reason: str) -> dict[str, Any]:
-        self._has_failed = True
         objective = self._context.objective
         reason = f"{self._note}; {reason}" if self._note else reason
         return {"epoch": self._epoch, objective.metric: objective.worst(), "done": True, "reason": reason}
 
     def _train_epoch(self) -> dict[str, Any]:
         if not self._started:
+            found = self._checkpoint.read()
+            if found:
+                return self._go_on(*found)
             self._runner.start_trial(self._context.job(self._settings))
             self._started = True
         metrics = self._runner.train_epoch()
@@ -116,7 +127,31 @@ class TrialTrainable(tune.Trainable):
         if self._is_kept(metrics[metric]):
             self._runner.save_weights(self._context.weights_path(self._number))
             result["kept"] = True
+            self._kept = metrics
+        if not result["done"] and self._checkpoint.due:
+            self._checkpoint.write(self._progress(result), self._runner.save)
         return result
+
+    def _progress(self, result: dict[str, Any]) -> Progress:
+        return Progress(
+            epoch=self._epoch,
+            settings=self._settings,
+            result=result,
+            kept=self._kept,
+            best=self._best,
+            note=self._note,
+            seconds=time.monotonic() - self._began,
+        )
+
+    def _go_on(self, progress: Progress, arrays: Path) -> dict[str, Any]:
+        """Take the trial up where a process that was killed left it, and report its last epoch once more."""
+        self._settings, self._note = progress.settings, progress.note
+        self._runner.start_trial(self._context.job(self._settings))
+        self._runner.load(arrays)
+        self._epoch, self._best, self._kept = progress.epoch, progress.best, progress.kept
+        self._began = time.monotonic() - progress.seconds
+        self._started = True
+        return {**progress.result, "best": progress.kept, "seconds_before": progress.seconds}
 
     def _is_kept(self, value: float) -> bool:
         """Whether this epoch takes the place of the one kept: unless it is worse than the best by more than chance.
@@ -132,16 +167,10 @@ class TrialTrainable(tune.Trainable):
         )
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the state after the last epoch; a trial that failed has none."""
-        if self._has_failed:
-            return
-        self._runner.save(Path(checkpoint_dir) / CHECKPOINT)
+        """Tune asks for this before it gives the actor to another trial; what a trial goes on from is written above."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Go on from such a state."""
-        self._runner.start_trial(self._context.job(self._settings))
-        self._runner.load(Path(checkpoint) / CHECKPOINT)
-        self._started = True
+        """See `save_checkpoint`."""
 
     def cleanup(self) -> None:
         """Give back the workers."""
