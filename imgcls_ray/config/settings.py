@@ -97,6 +97,8 @@ class SearchSettings(Settings):
     """Trials at once; by default what the cluster holds."""
     workers: int = Field(1, ge=1, le=1024)
     """Workers of one trial. With more than one, trials train through Ray Train."""
+    checkpoint_seconds: float = Field(2, ge=0)
+    """Seconds of training after which a trial keeps how far it has come, so that a kill costs it no more than that."""
     max_epoch_gmacs: float = Field(60, gt=0)
     """Choices of `unfrozen_layers` whose epoch would take more than so many 10^9 multiply-adds forward are left out; a
     core does about ten a second, and a GPU is allowed a hundred times as many."""
@@ -119,6 +121,8 @@ class RunSettings(Settings):
     storage: str = "./imgcls-runs"
     study: str | None = None
     """By default the data folder's name, the date and the time."""
+    resume: bool = False
+    """Take up the study of this name, or without a name the newest unfinished one of this data."""
     address: str | None = None
     """Ray cluster to join; by default RAY_ADDRESS, else a local Ray is started."""
     weights: tuple[str, ...] = ("imagenet",)
