@@ -11,6 +11,7 @@ from ray import tune
 
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import ImgclsError, TrainingError
+from imgcls_ray.search.checkpoint import Progress, TrialCheckpoint
 from imgcls_ray.search.objective import ACCURACY, Objective
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
 
