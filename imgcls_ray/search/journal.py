@@ -4,7 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from imgcls_ray.search.listener import TrialOutcome
 
 JOURNAL, LOCK = "journal.log", "driver.lock"
 OUTCOME = "imgcls.outcome"
-"""User attribute of a trial that ended: how. It is written before Optuna is told, so a kill in between loses nothing."""
+"""User attribute of a trial that ended: how. It is written before Optuna is told: a kill in between loses nothing."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Earlier:
     """What the starts of a study before this one left."""
 
     ended: tuple[TrialOutcome, ...] = ()
-    values: Mapping[int, Mapping[int, float]] | None = None
+    values: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
     """Of each ended trial, by number: the value that it reported after each epoch (1 is the first)."""
     cut_off: tuple[FrozenTrial, ...] = ()
     """Trials that had begun and not ended, by number."""
@@ -78,26 +78,40 @@ def read_study(folder: Path, name: str) -> optuna.Study:
         raise StorageError(f"The journal {path} knows no study '{name}': it was ended before it began.") from error
 
 
-def note_outcome(trial: optuna.Trial, outcome: TrialOutcome) -> None:
-    """Write how a trial ended; call it before `study.tell`."""
-    note = asdict(outcome) | {"params": outcome.params.model_dump(mode="json", exclude_unset=True)}
+def note_outcome(trial: optuna.Trial, outcome: TrialOutcome, told: float | None) -> None:
+    """Write how a trial ended, and what the study will be told: its value, or that it was pruned (None).
+
+    Call it before `study.tell`: after a kill in between `earlier` does that.
+    """
+    note = asdict(outcome) | {"params": outcome.params.model_dump(mode="json", exclude_unset=True), "told": told}
     trial.set_user_attr(OUTCOME, note)
 
 
 def noted_outcome(trial: FrozenTrial) -> TrialOutcome | None:
     """What `note_outcome` wrote."""
     note: dict[str, Any] | None = trial.user_attrs.get(OUTCOME)
-    return TrialOutcome(**{**note, "params": TrialSettings(**note["params"])}) if note else None
+    if note is None:
+        return None
+    rest = {name: value for name, value in note.items() if name != "told"}
+    return TrialOutcome(**{**rest, "params": TrialSettings(**note["params"])})
 
 
 def earlier(study: optuna.Study) -> Earlier:
-    """What the journal holds when a study is taken up."""
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
-    ended = {trial.number: outcome for trial in trials if (outcome := noted_outcome(trial))}
+    """What the journal holds when a study is taken up, by number."""
+    trials = study.get_trials(deepcopy=False)
+    ended: dict[int, TrialOutcome] = {}
+    for trial in trials:
+        outcome = noted_outcome(trial)
+        if outcome is None:
+            continue
+        ended[trial.number] = outcome
+        if trial.state == TrialState.RUNNING:
+            told = trial.user_attrs[OUTCOME]["told"]
+            study.tell(trial.number, told, state=TrialState.PRUNED if told is None else TrialState.COMPLETE)
     return Earlier(
         ended=tuple(ended.values()),
-        values={trial.number: dict(trial.intermediate_values) for trial in trials if trial.number in ended},
-        cut_off=tuple(trial for trial in trials if trial.state == TrialState.RUNNING and trial.number not in ended),
+        values={number: dict(trials[number].intermediate_values) for number in ended},
+        cut_off=tuple(trial for trial in trials if trial.number not in ended),
     )
 
 

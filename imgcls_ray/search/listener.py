@@ -1,6 +1,6 @@
 """What a study tells while it runs. Tracking and the progress display listen; the search knows neither."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -56,6 +56,8 @@ class StudyOutcome:
     noise: float = 0.0
     """One standard error of the defaults' value; 0 where the objective has none that is known."""
     objective: Objective = ACCURACY
+    interrupted: bool = False
+    """Whether Ctrl-C ended it before its end; it can be taken up again."""
 
     @property
     def leader(self) -> TrialOutcome:
@@ -77,6 +79,9 @@ class StudyListener:
 
     def study_told(self, sentence: str) -> None:
         """Something about the study that is worth a line: when trials are stopped, what was not run twice."""
+
+    def trial_restored(self, outcome: TrialOutcome, values: Mapping[int, float]) -> None:
+        """Called for each trial that had ended when a study is taken up, with its value after each epoch (from 1)."""
 
     def trial_started(self, number: int, params: TrialSettings) -> None:
         """Called when a trial has its settings."""
@@ -107,6 +112,10 @@ class Listeners(StudyListener):
     def study_told(self, sentence: str) -> None:
         for listener in self._listeners:
             listener.study_told(sentence)
+
+    def trial_restored(self, outcome: TrialOutcome, values: Mapping[int, float]) -> None:
+        for listener in self._listeners:
+            listener.trial_restored(outcome, values)
 
     def trial_started(self, number: int, params: TrialSettings) -> None:
         for listener in self._listeners:

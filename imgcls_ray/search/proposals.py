@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import FixedTrial, FrozenTrial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.search.grid import listed
@@ -33,8 +32,7 @@ class Proposals:
 
     def __init__(self, study: optuna.Study, space: SearchSpace, settings: SearchSettings, concurrency: int) -> None:
         self.study, self._space, self._settings, self._concurrency = study, space, settings, concurrency
-        self._dictated = _Dictated()
-        study.sampler = self._dictated
+        study.sampler = optuna.samplers.RandomSampler()  # never asked
         self._draft = optuna.create_study(direction=study.direction)
         self._drafts: dict[int, optuna.Trial] = {}
         self._seen: set[str] = set()
@@ -74,9 +72,10 @@ class Proposals:
         if found is None:
             return None
         draft, settings = found
-        self._dictated.values = draft.params
-        trial = self.study.ask()
-        self._space.suggest(trial)
+        # In one record, and not one for each parameter as `ask` does: a kill leaves a trial whole or not at all.
+        running = create_trial(state=TrialState.RUNNING, params=draft.params, distributions=draft.distributions)
+        self.study.add_trial(running)
+        trial = optuna.Trial(self.study, self.study.get_trials(deepcopy=False)[-1]._trial_id)
         self._seen.add(key(settings))
         self._drafts[trial.number] = draft
         self.suggested += 1
@@ -120,37 +119,6 @@ class Proposals:
         while True:
             settings = self._space.suggest(study.ask())
             yield settings.model_dump(include=settings.model_fields_set)
-
-
-class _Dictated(optuna.samplers.BaseSampler):
-    """Proposes what it is given."""
-
-    def __init__(self) -> None:
-        self.values: Mapping[str, Any] = {}
-
-    def infer_relative_search_space(
-        self,
-        study: optuna.Study,  # noqa: ARG002 - Optuna's signature
-        trial: FrozenTrial,  # noqa: ARG002
-    ) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self,
-        study: optuna.Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002
-    ) -> dict[str, Any]:
-        return {}
-
-    def sample_independent(
-        self,
-        study: optuna.Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-        param_name: str,
-        param_distribution: BaseDistribution,  # noqa: ARG002
-    ) -> Any:
-        return self.values[param_name]
 
 
 def key(settings: TrialSettings) -> str:

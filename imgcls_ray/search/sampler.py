@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from ray.tune.search import Searcher
 
 from imgcls_ray.config import TrialSettings
+from imgcls_ray.search.interruption import Interruption
+from imgcls_ray.search.journal import Earlier, note_outcome
 from imgcls_ray.search.listener import StudyListener, TrialOutcome, TrialState
 from imgcls_ray.search.objective import Objective
 from imgcls_ray.search.proposals import Proposals
+
+INTERRUPTED = "interrupted"
+"""The reason of a trial that Ctrl-C ended: the study can take it up again."""
 
 
 @dataclass
@@ -45,23 +51,35 @@ class OptunaSampler(Searcher):
         concurrency: int,
         deadline: float,
         listener: StudyListener,
+        left: Earlier | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
+        """`left` is what earlier starts of the study left; trials that were cut off come first."""
         super().__init__(metric=objective.metric, mode=objective.mode)
         self._proposals, self._objective, self._listener = proposals, objective, listener
         self._worst: float | None = None
         self._trials, self._concurrency, self._deadline = trials, concurrency, deadline
         self._live: dict[str, _Live] = {}
-        self.outcomes: list[TrialOutcome] = []
+        left = left or Earlier()
+        self._cut_off = list(left.cut_off)
+        self._interruption = interruption or Interruption()
+        self.outcomes: list[TrialOutcome] = list(left.ended)
+        for values in left.values.values():
+            for value in values.values():
+                self._note_worst(value)
+        self._begun = False
         self.first_suggestion = self.last_report = time.monotonic()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial for Tune; None while enough trials run; FINISHED when all are given out or time is over."""
-        if self._proposals.suggested >= self._trials or time.monotonic() > self._deadline:
+        if self.is_finished or self._interruption.requested or time.monotonic() > self._deadline:
             return Searcher.FINISHED
         if len(self._live) >= self._concurrency:
             return None
-        if not self._live and not self.outcomes:
-            self.first_suggestion = time.monotonic()
+        if not self._begun:
+            self.first_suggestion, self._begun = time.monotonic(), True
+        if self._cut_off:
+            return self._suggest_again(trial_id, self._cut_off.pop(0))
         proposal = self._proposals.next()
         if proposal is None:
             self._trials = self._proposals.suggested
@@ -70,6 +88,21 @@ class OptunaSampler(Searcher):
         self._live[trial_id] = _Live(trial, params)
         self._listener.trial_started(trial.number, params)
         return {"number": trial.number, "settings": params.model_dump(mode="json")}
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all trials were given out."""
+        return not self._cut_off and self._proposals.suggested >= self._trials
+
+    def _suggest_again(self, trial_id: str, cut_off: FrozenTrial) -> dict[str, Any]:
+        trial, params = self._proposals.take_up(cut_off)
+        self._live[trial_id] = _Live(trial, params, reported=max(cut_off.intermediate_values, default=0))
+        self._listener.trial_started(trial.number, params)
+        return {"number": trial.number, "settings": params.model_dump(mode="json")}
+
+    def running(self) -> list[TrialOutcome]:
+        """How far the trials have come that Ctrl-C left no time for; the journal has them as running."""
+        return [self._outcome(live, "pruned" if live.best else "failed", INTERRUPTED) for live in self._live.values()]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """An epoch ended."""
@@ -91,6 +124,10 @@ class OptunaSampler(Searcher):
                 live.reported = live.epochs
             if result.get("kept"):
                 live.best = metrics
+        if "best" in result:
+            # It goes on from a checkpoint; the epoch that it kept may lie before it.
+            live.best = result["best"] or None
+            live.started = time.monotonic() - float(result["seconds_before"])
         self._listener.epoch_ended(live.trial.number, live.epochs, metrics)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -109,8 +146,16 @@ class OptunaSampler(Searcher):
             state, reason = "pruned", "stopped early" if time.monotonic() < self._deadline else "out of time"
         if live.note and state != "failed":
             reason = "; ".join(filter(None, (live.note, reason)))
-        self._tell(live, state)
-        outcome = TrialOutcome(
+        interrupted = state == "pruned" and self._interruption.requested
+        outcome = self._outcome(live, state, INTERRUPTED if interrupted else reason)
+        if not interrupted:
+            # Else the journal keeps it as running: it goes on when the study is taken up.
+            self._tell(live, outcome)
+        self.outcomes.append(outcome)
+        self._listener.trial_ended(outcome)
+
+    def _outcome(self, live: _Live, state: TrialState, reason: str | None) -> TrialOutcome:
+        return TrialOutcome(
             number=live.trial.number,
             state=state,
             value=live.best[self._objective.metric] if live.best else None,
@@ -120,16 +165,14 @@ class OptunaSampler(Searcher):
             metrics=live.best or {},
             reason=reason,
         )
-        self.outcomes.append(outcome)
-        self._listener.trial_ended(outcome)
 
-    def _tell(self, live: _Live, state: TrialState) -> None:
-        if state == "failed":
+    def _tell(self, live: _Live, outcome: TrialOutcome) -> None:
+        value = outcome.value if outcome.state == "complete" else None
+        if outcome.state == "failed":
             # COMPLETE with the worst score, not FAIL: the sampler is to keep away from these settings.
-            value: float | None = self._objective.worst(self._worst)
-        else:
-            value = live.best[self._objective.metric] if live.best and state == "complete" else None
-        ended = OptunaState.PRUNED if state == "pruned" else OptunaState.COMPLETE
+            value = self._objective.worst(self._worst)
+        note_outcome(live.trial, outcome, value)
+        ended = OptunaState.PRUNED if outcome.state == "pruned" else OptunaState.COMPLETE
         self._proposals.tell(live.trial, ended, value)
 
     def _note_worst(self, value: float) -> None:
