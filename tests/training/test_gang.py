@@ -15,6 +15,7 @@ from imgcls_ray.config import Size, TrialSettings
 from imgcls_ray.data.index import Index, ShardEntry
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps
+from imgcls_ray.embeddings.files import write_file
 from imgcls_ray.embeddings.store import Embeddings, file_of
 from imgcls_ray.errors import ClusterError, TrainingError
 from imgcls_ray.models import NO_WEIGHTS
@@ -32,7 +33,8 @@ def blobs(folder: Path) -> Embeddings:
         points = rng.normal(0, 1, (rows, 8))
         points[np.arange(rows), labels] += 2
         entry = ShardEntry(f"{split}.h5", split, rows, 0, split)  # type: ignore[arg-type]
-        np.savez(folder / file_of(entry, 0), features=points.astype(np.float32), labels=labels)
+        keys = tuple(map(str, range(rows)))
+        write_file(folder / file_of(entry, 0), points.astype(np.float32), labels, keys)
         shards.append(entry)
     labels_ = Labels.of(["a", "b", "c"])
     index = Index(labels_, PixelOps(8, 8, "color"), "hdf5", "", "blobs", tuple(shards), {}, "")
@@ -111,6 +113,9 @@ def test_two_workers_train_like_one(gang: Gang, tmp_path: Path) -> None:
     assert together["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-4)
     assert together["val_accuracy"] == pytest.approx(alone["val_accuracy"])
     assert together["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+    assert together["val_f1_macro"] == pytest.approx(alone["val_f1_macro"])
+    assert together["val_balanced_accuracy"] == pytest.approx(alone["val_balanced_accuracy"])
+    assert together["val_balanced_accuracy"] != pytest.approx(alone["val_accuracy"], abs=1e-4), "the classes differ"
     for mine, other in zip(weights, expected, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5)
 
