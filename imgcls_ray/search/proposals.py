@@ -58,12 +58,11 @@ class Proposals:
 
     def take_up(self, trial: FrozenTrial) -> tuple[optuna.Trial, TrialSettings]:
         """Go on with a trial of the study that began in an earlier process and did not end."""
-        settings = self._space.suggest(FixedTrial(trial.params))
-        self._draft.enqueue_trial(trial.params)
-        self._drafts[trial.number] = self._ask()[0]
-        self._seen.add(key(settings))
+        draft, settings = self._chosen(trial.params)
         for step, value in trial.intermediate_values.items():
-            self._drafts[trial.number].report(value, step)
+            draft.report(value, step)
+        self._seen.add(key(settings))
+        self._drafts[trial.number] = draft
         return optuna.Trial(self.study, trial._trial_id), settings
 
     def next(self) -> tuple[optuna.Trial, TrialSettings] | None:
@@ -91,17 +90,22 @@ class Proposals:
         self.study.tell(trial, value, state=state)
         self._draft.tell(self._drafts.pop(trial.number), value, state=state)
 
+    def _seed(self, number: int) -> int:
+        return int(np.random.SeedSequence([self._settings.seed, number]).generate_state(1)[0])
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        settings = self._settings.model_copy(update={"seed": self._seed(number)})
+        return build_sampler(settings, self._space, self._concurrency)
+
     def _new(self) -> tuple[optuna.Trial, TrialSettings] | None:
-        seed = int(np.random.SeedSequence([self._settings.seed, self.suggested]).generate_state(1)[0])
-        settings = self._settings.model_copy(update={"seed": seed})
-        self._draft.sampler = build_sampler(settings, self._space, self._concurrency)
-        for _ in range(0 if settings.sampler == "grid" else TRIES):
+        self._draft.sampler = self._sampler(self.suggested)
+        for _ in range(0 if self._settings.sampler == "grid" else TRIES):
             draft, proposed = self._ask()
             if key(proposed) not in self._seen:
                 return draft, proposed
             self.duplicates += 1
             self._draft.tell(draft, state=TrialState.FAIL)
-        rest = islice(self._drawn(seed), DRAWS) if self._grid is None else self._rest
+        rest = islice(self._drawn(), DRAWS) if self._grid is None else self._rest
         fresh = (chosen for chosen in rest if key(TrialSettings(**chosen)) not in self._seen)
         chosen = next(fresh, None)
         return None if chosen is None else self._chosen(chosen)
@@ -114,8 +118,8 @@ class Proposals:
         draft = self._draft.ask()
         return draft, self._space.suggest(draft)
 
-    def _drawn(self, seed: int) -> Iterator[dict[str, Any]]:
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    def _drawn(self) -> Iterator[dict[str, Any]]:
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=self._seed(self.suggested)))
         while True:
             settings = self._space.suggest(study.ask())
             yield settings.model_dump(include=settings.model_fields_set)

@@ -2,8 +2,8 @@ import pytest
 
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.search.choice import choose
-from imgcls_ray.search.objective import ACCURACY, Objective
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
+from imgcls_ray.search.objective import ACCURACY
 
 
 def trial(number: int, accuracy: float, loss: float = 1.0) -> TrialOutcome:
