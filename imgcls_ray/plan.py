@@ -90,7 +90,7 @@ def make_plan(settings: RunSettings) -> Plan:
     prepared = open_preprocessed(Path(settings.data).expanduser().resolve()) if is_prepared(settings.data) else None
     source = None if prepared else list_source(settings.data, settings.preprocess.source, unpack=storage.unpacked)
     space = load_space(settings.search.space).narrowed(settings.search)
-    own = prepared and Size(prepared.index.pixels.height, prepared.index.pixels.width)
+    own = Size(prepared.index.pixels.height, prepared.index.pixels.width) if prepared else None
     sizes = {
         (name, text): _size(name, text, own)
         for name in map(str, space.values("backbone"))

@@ -43,6 +43,7 @@ class RunResult:
         best, defaults, trials = self.study.best, self.study.defaults, self.study.trials
         return {
             "study": self.study.name,
+            "interrupted": self.study.interrupted,
             "best": {
                 "trial": best.number,
                 "val_accuracy": best.value,

@@ -14,7 +14,9 @@ from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
 from imgcls_ray.cli.preprocess import preprocess
 from imgcls_ray.cli.run import run
+from imgcls_ray.cli.search import search
 from imgcls_ray.cli.serve import serve
+from imgcls_ray.cli.trials import trials
 from imgcls_ray.cli.ui import ui
 from imgcls_ray.cli.usage import explain
 from imgcls_ray.errors import ImgclsError
@@ -23,7 +25,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(name="imgcls", add_completion=False, pretty_exceptions_enable=False)
-for verb in (demo, run, collect, preprocess, embed, classify, evaluate, serve, ui):
+for verb in (demo, run, collect, preprocess, embed, search, trials, classify, evaluate, serve, ui):
     app.command()(verb)
 
 

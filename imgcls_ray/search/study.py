@@ -98,8 +98,8 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     if left.ended or left.cut_off:
         ended, cut_off, going = len(left.ended), len(left.cut_off), len(going_on)
         listener.study_told(f"taken up: {ended} trials had ended, {cut_off} were cut off, {going} with a checkpoint")
-    for outcome in left.ended:
-        listener.trial_restored(outcome, left.values[outcome.number])
+    for restored in left.ended:
+        listener.trial_restored(restored, left.values[restored.number])
     told = Listeners([_Tidy(context), listener])
     with Interruption() as interruption:
         sampler = OptunaSampler(proposals, objective, trials, share.concurrency, deadline, told, left, interruption)

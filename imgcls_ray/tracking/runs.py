@@ -35,6 +35,8 @@ class StudyRuns:
         self._storage = storage
         self._trials: dict[int, str] = {}
         self._ended: set[int] = set()
+        self._open: set[str] = set()
+        """Runs of trials that an earlier start of the study did not see the end of."""
         self._unsure = True  # whether runs may exist that we do not know the ids of
         self._best = -math.inf
         self.parent: str | None = None
@@ -55,6 +57,8 @@ class StudyRuns:
         self._client.update_run(self.parent, status="RUNNING")
         for child in self._search({"mlflow.parentRunId": self.parent}) if self._unsure else ():
             self._trials[int(child.data.tags[TRIAL])] = child.info.run_id
+            if child.info.status == "RUNNING" or STATE not in child.data.tags:
+                self._open.add(child.info.run_id)
         tags = {f"imgcls.data.{key}": value for key, value in info.data.items()}
         tags["mlflow.note.content"] = f"Study **{info.name}** is running: {info.trials} trials are asked for."
         # A parameter can't be changed once it is written: a study taken up again keeps its first settings.
@@ -76,6 +80,15 @@ class StudyRuns:
         self._trials[number] = known
         if not self._client.get_run(known).data.params:
             self._log(known, params={key: str(value) for key, value in params.model_dump(exclude_unset=True).items()})
+
+    def restore_trial(self, outcome: TrialOutcome, rows: "Sequence[Metric]", at: int) -> None:
+        """A trial that had ended when the study was taken up: write what the start before could not write any more."""
+        run = self._trials.get(outcome.number)
+        if run is not None and run not in self._open:
+            self._ended.add(outcome.number)
+            return
+        self.start_trial(outcome.number, outcome.params, at)
+        self.end_trial(outcome, rows, at)
 
     def log_epochs(self, number: int, rows: "Sequence[Metric]") -> None:
         """Metrics of one trial's epochs, in one call per thousand."""
