@@ -52,13 +52,13 @@ def _print(out: "Output", rows: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("trial", "state", "value", "epochs", "seconds"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
-    for name in varied:
-        table.add_column(name, overflow="fold")
+    table.add_column("settings that differ", overflow="fold")
     for row in rows:
         value = "" if row["value"] is None else f"{row['value']:.4f}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         cells = [str(row["number"]), row["state"], value, str(row["epochs"]), seconds]
-        table.add_row(*cells, *(Text(_short(row["params"].get(name))) for name in varied))
+        chosen = ((name, _short(row["params"][name])) for name in varied if name in row["params"])
+        table.add_row(*cells, Text("  ".join(f"{name}={value}" for name, value in chosen)))
     out.console.print(table)
 
 
@@ -69,4 +69,4 @@ def _varied(params: list[dict[str, Any]]) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

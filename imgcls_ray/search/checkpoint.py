@@ -50,8 +50,8 @@ class TrialCheckpoint:
 
     @property
     def due(self) -> bool:
-        """Whether enough was trained since the last one."""
-        return time.monotonic() - self._last >= max(self.every, SHARE * self._cost)
+        """Whether enough was trained since the last one; always where `every` is 0."""
+        return not self.every or time.monotonic() - self._last >= max(self.every, SHARE * self._cost)
 
     def write(self, progress: Progress, save: Callable[[Path], None]) -> None:
         """Keep this in the place of the one before; `save` writes the arrays to the path that it is given."""
