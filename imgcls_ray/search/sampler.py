@@ -142,6 +142,8 @@ class OptunaSampler(Searcher):
         state: TrialState = "complete"
         if error or reason or live.best is None:
             state = "failed"
+        elif result and "ended" in result:
+            reason = str(result["ended"])  # by its own settings: it is as complete as can be
         elif live.epochs < live.params.epochs:
             state, reason = "pruned", "stopped early" if time.monotonic() < self._deadline else "out of time"
         if live.note and state != "failed":

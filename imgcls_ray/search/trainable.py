@@ -14,6 +14,7 @@ from imgcls_ray.errors import ImgclsError, TrainingError
 from imgcls_ray.search.checkpoint import Progress, TrialCheckpoint
 from imgcls_ray.search.objective import ACCURACY, Objective
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
+from imgcls_ray.training.patience import early_end
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,9 @@ class TrialTrainable(tune.Trainable):
             self._runner.save_weights(self._context.weights_path(self._number))
             result["kept"] = True
             self._kept = metrics
+        ended = early_end(self._settings, self._epoch, metrics)
+        if ended and not result["done"]:
+            result |= {"ended": ended, "done": True}
         if not result["done"] and self._checkpoint.due:
             self._checkpoint.write(self._progress(result), self._runner.save)
         return result
