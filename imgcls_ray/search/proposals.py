@@ -27,7 +27,7 @@ class Proposals:
     proposed again is forgotten: the study holds distinct trials alone, numbered without a gap. So the sampler does not
     see the study itself but a draft of it in memory. It is seeded anew for each trial, from the seed and the trial's
     number: what it proposes follows from these and the results so far, be they from this process or an earlier one.
-    (CMA-ES alone has more to remember, which an earlier process takes with it: it begins again at the defaults.)
+    (CMA-ES alone has more to remember, which an earlier process takes with it: it begins again.)
     """
 
     def __init__(self, study: optuna.Study, space: SearchSpace, settings: SearchSettings, concurrency: int) -> None:
@@ -95,7 +95,7 @@ class Proposals:
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         settings = self._settings.model_copy(update={"seed": self._seed(number)})
-        return build_sampler(settings, self._space, self._concurrency)
+        return build_sampler(settings, self._concurrency)
 
     def _new(self) -> tuple[optuna.Trial, TrialSettings] | None:
         self._draft.sampler = self._sampler(self.suggested)

@@ -66,12 +66,12 @@ def _check_numbers(space: SearchSpace) -> None:
         )
 
 
-def build_sampler(settings: SearchSettings, space: SearchSpace, concurrency: int) -> optuna.samplers.BaseSampler:
+def build_sampler(settings: SearchSettings, concurrency: int) -> optuna.samplers.BaseSampler:
     """The sampler that the settings name.
 
     `tpe` (Bergstra et al., 2011) takes parameters together and running trials as bad ones; its random start grows with
     the concurrency: else most of it would still run when its model is first asked. `cmaes` (Hansen and Ostermeier,
-    2001) starts from the defaults and learns from stopped trials too. `gp` is a Gaussian process with expected
+    2001) starts from the middle of the space and learns from stopped trials too. `gp` is a Gaussian process with expected
     improvement. `grid` is gone through by `Proposals`; Optuna has nothing to say in it.
     """
     seed = settings.seed
@@ -87,10 +87,8 @@ def build_sampler(settings: SearchSettings, space: SearchSpace, concurrency: int
                     n_startup_trials=max(8, 2 * concurrency),
                 )
             case "cmaes":
-                defaults = space.defaults()
                 return optuna.samplers.CmaEsSampler(
                     seed=seed,
-                    x0={name: defaults[name] for name in space.searched()},
                     consider_pruned_trials=True,
                     # The first trials are drawn without it; what is said of them in the log would be said of each.
                     warn_independent_sampling=False,
