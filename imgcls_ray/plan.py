@@ -15,6 +15,7 @@ from imgcls_ray.models.backbones import BACKBONES, SCRATCH
 from imgcls_ray.models.weights import Weights, resolve_weights
 from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.record import StudyRecord, deciding, known_study, newest_unfinished
+from imgcls_ray.search.samplers import check_sampler
 from imgcls_ray.search.space import SearchSpace, load_space
 from imgcls_ray.storage import Storage, folder_name
 from imgcls_ray.tracking.location import check_reachable, resolve_uri
@@ -90,6 +91,7 @@ def make_plan(settings: RunSettings) -> Plan:
     prepared = open_preprocessed(Path(settings.data).expanduser().resolve()) if is_prepared(settings.data) else None
     source = None if prepared else list_source(settings.data, settings.preprocess.source, unpack=storage.unpacked)
     space = load_space(settings.search.space).narrowed(settings.search)
+    check_sampler(settings.search, space)
     own = Size(prepared.index.pixels.height, prepared.index.pixels.width) if prepared else None
     sizes = {
         (name, text): _size(name, text, own)

@@ -100,6 +100,33 @@ def run(
         int | None,
         typer.Option(metavar="N", help="Samples per step.", show_default="the space's", rich_help_panel=SEARCH),
     ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who proposes: tpe, random, grid, cmaes or gp.",
+            show_default="tpe",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who stops trials: asha, median or none.",
+            show_default="asha",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="val_accuracy, val_f1_macro, val_balanced_accuracy or val_loss.",
+            show_default="val_accuracy",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(metavar="N", help="Seed of the search.", show_default="0", rich_help_panel=SEARCH),
@@ -187,6 +214,9 @@ def run(
         "search.batch_size": batch_size,
         "search.concurrency": concurrency,
         "search.workers": workers,
+        "search.sampler": sampler,
+        "search.scheduler": scheduler,
+        "search.objective": objective,
         "search.seed": seed,
         "tracking.uri": tracking_uri,
         "tracking.model_name": model_name,

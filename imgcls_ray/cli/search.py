@@ -35,6 +35,21 @@ def search(
     batch_size: Annotated[
         int | None, typer.Option(metavar="N", help="Samples per step.", show_default="the space's")
     ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Who proposes: tpe, random, grid, cmaes or gp.", show_default="tpe"),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who stops trials: asha, median or none.", show_default="asha")
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="val_accuracy, val_f1_macro, val_balanced_accuracy or val_loss.",
+            show_default="val_accuracy",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the search.", show_default="0")] = None,
     concurrency: Annotated[
         int | None, typer.Option(metavar="N", help="Trials at once.", show_default="what the cluster holds")
@@ -85,6 +100,9 @@ def search(
         "search.batch_size": batch_size,
         "search.concurrency": concurrency,
         "search.workers": workers,
+        "search.sampler": sampler,
+        "search.scheduler": scheduler,
+        "search.objective": objective,
         "search.seed": seed,
         "tracking.uri": tracking_uri,
         "tracking.model_name": model_name,
