@@ -18,13 +18,15 @@ from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.plan import SETTINGS, Plan, is_prepared, make_plan
 from imgcls_ray.reports.page import REPORT, write_data_report
 from imgcls_ray.result import RunResult, Seconds
-from imgcls_ray.search.journal import JOURNAL, LOCK, sole_driver
+from imgcls_ray.search.journal import JOURNAL, LOCK, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome
 from imgcls_ray.search.record import RECORD, RESULT, known_study
 from imgcls_ray.storage import writing
 from imgcls_ray.tracking.registry import Registered
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
     from imgcls_ray.search.resources import TrialResources
     from imgcls_ray.search.space import SearchSpace
     from imgcls_ray.tracking.tracker import Tracker
@@ -187,6 +189,7 @@ def _search(
         data=data,
         resources=resources,
         validation=first.index.rows("val"),
+        before=_before(plan, listener),
     )
     listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")
     outcome = run_study(study, Listeners([listener, tracker.listener()]))
@@ -199,6 +202,19 @@ def _search(
     tracker.log_study(metrics, [study.folder / SETTINGS])
     registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
     return _Found(outcome, metrics, seconds, registered, bundle.path)
+
+
+def _before(plan: Plan, listener: RunListener) -> "tuple[FrozenTrial, ...]":
+    """The trials of the study that this one continues from, as far as its space can have them."""
+    name = plan.settings.continue_from
+    if name is None:
+        return ()
+    from imgcls_ray.search.continuing import fitting
+
+    old = read_study(plan.storage.study(name), name)
+    found = tuple(fitting(old, plan.space))
+    listener.step_started("continue", f"{len(found)} of {len(old.trials)} trials of {name} are known from the start")
+    return found
 
 
 def _check_record(plan: Plan, space: "SearchSpace", sets: dict[Size, Preprocessed]) -> None:

@@ -53,6 +53,7 @@ class Plan:
         """What decides the results, as far as it is known before the pictures are read."""
         parts = deciding(self.settings.search, self.space)
         parts |= {f"weights.{name}": f"{given.kind} {given.sha256}" for name, given in self.weights.items()}
+        parts["continue_from"] = self.settings.continue_from or "none"
         if self.source:
             parts |= flatten(self.settings.preprocess.model_dump(mode="json"), "preprocess.")
         return StudyRecord(self.study, self.place, self.settings.search.trials, parts)
@@ -109,6 +110,7 @@ def make_plan(settings: RunSettings) -> Plan:
     plan = replace(plan, study=_study(plan))
     if settings.resume:
         known_study(storage.studies, plan.study).check(plan.record)
+    _check_continued(plan)
     check_reachable(tracking)
     return plan
 
@@ -135,6 +137,21 @@ def taken_up(settings: RunSettings) -> tuple[str, Path]:
     folder = storage.study(name)
     known_study(storage.studies, name)
     return name, folder / SETTINGS
+
+
+def _check_continued(plan: Plan) -> None:
+    """The study that is continued from is there, another one, and had the same objective."""
+    name = plan.settings.continue_from
+    if name is None:
+        return
+    if name == plan.study:
+        raise SettingsError(f"A study can't continue from itself; '{name}' is taken up with --resume.")
+    objective = known_study(plan.storage.studies, name).parts.get("search.objective", "unknown")
+    if objective != plan.settings.search.objective:
+        raise SettingsError(
+            f"A study continues from one with the same objective; '{name}' had {objective}, this one has "
+            f"{plan.settings.search.objective}: set search.objective={objective}."
+        )
 
 
 def _study(plan: Plan) -> str:

@@ -172,6 +172,15 @@ def run(
             rich_help_panel=RESULTS,
         ),
     ] = False,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STUDY",
+            help="Begin a new study with what this one learned; its best trials are tried first.",
+            show_default="none",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
     model_name: Annotated[
         str | None,
         typer.Option(
@@ -200,6 +209,7 @@ def run(
         "storage": storage,
         "study": study,
         "resume": resume or None,
+        "continue_from": continue_from,
         "address": address,
         "weights": weights,
         "preprocess.colorspace": colorspace,

@@ -73,6 +73,14 @@ def search(
             help="Take up the study of this name, or the newest unfinished one of this data, with its settings.",
         ),
     ] = False,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STUDY",
+            help="Begin a new study with what this one learned; its best trials are tried first.",
+            show_default="none",
+        ),
+    ] = None,
     model_name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Name in the model registry.", show_default="the data's"),
@@ -90,6 +98,7 @@ def search(
         "storage": storage,
         "study": study,
         "resume": resume or None,
+        "continue_from": continue_from,
         "address": address,
         "weights": weights,
         "search.space": space,

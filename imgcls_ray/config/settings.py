@@ -123,6 +123,8 @@ class RunSettings(Settings):
     """By default the data folder's name, the date and the time."""
     resume: bool = False
     """Take up the study of this name, or without a name the newest unfinished one of this data."""
+    continue_from: str | None = None
+    """A study in the same storage whose results the sampler is to know from the start; its best are tried first."""
     address: str | None = None
     """Ray cluster to join; by default RAY_ADDRESS, else a local Ray is started."""
     weights: tuple[str, ...] = ("imagenet",)

@@ -30,7 +30,16 @@ class Proposals:
     (CMA-ES alone has more to remember, which an earlier process takes with it: it begins again.)
     """
 
-    def __init__(self, study: optuna.Study, space: SearchSpace, settings: SearchSettings, concurrency: int) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        settings: SearchSettings,
+        concurrency: int,
+        before: Sequence[FrozenTrial] = (),
+        first: Sequence[FrozenTrial] = (),
+    ) -> None:
+        """`before`: trials of another study that the sampler is to know; `first` are tried right after the defaults."""
         self.study, self._space, self._settings, self._concurrency = study, space, settings, concurrency
         study.sampler = optuna.samplers.RandomSampler()  # never asked
         self._draft = optuna.create_study(direction=study.direction)
@@ -38,8 +47,12 @@ class Proposals:
         self._seen: set[str] = set()
         self._grid = listed(space, settings.seed)
         self._rest = iter(self._grid or ())
+        self._defaults = key(TrialSettings(**space.defaults()))
         self.duplicates = 0
         """Settings that were proposed and not trained, because they had been."""
+        known = [(trial.params, space.suggest(FixedTrial(trial.params))) for trial in first]
+        self._first = [params for params, given in known if key(given) != self._defaults]
+        self.learn(before)
         begun = [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
         self.suggested = len(begun)
         """Trials of the study, ended or not."""
@@ -67,7 +80,12 @@ class Proposals:
 
     def next(self) -> tuple[optuna.Trial, TrialSettings] | None:
         """The next trial: the defaults, then settings that no trial has had; None when there are none left."""
-        found = self._new() if self.suggested else self._chosen(self._space.defaults())
+        if self.suggested == 0:
+            found: tuple[optuna.Trial, TrialSettings] | None = self._chosen(self._space.defaults())
+        elif self.suggested <= len(self._first):
+            found = self._chosen(self._first[self.suggested - 1])
+        else:
+            found = self._new()
         if found is None:
             return None
         draft, settings = found

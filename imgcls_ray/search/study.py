@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
+from optuna.trial import FrozenTrial
 from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
@@ -18,6 +19,7 @@ from ray.tune.stopper import Stopper
 from imgcls_ray.config import SearchSettings
 from imgcls_ray.errors import Interrupted, TrainingError
 from imgcls_ray.search.choice import choose
+from imgcls_ray.search.continuing import best_first
 from imgcls_ray.search.interruption import Interruption
 from imgcls_ray.search.journal import Earlier, earlier, open_journal
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome, TrialOutcome, rank
@@ -33,6 +35,8 @@ from imgcls_ray.training.job import TrialData
 
 LIVES = 2
 """How often a trial whose process was killed starts again, from its checkpoint; after that it has failed."""
+FIRST = 3
+"""The best trials of the study that is continued from, which are tried again first."""
 WEIGHTS_KEPT = 5
 """Best trials whose weights stay on disk after a study."""
 
@@ -49,6 +53,8 @@ class Study:
     resources: TrialResources
     validation: int
     """Pictures in the validation split."""
+    before: tuple[FrozenTrial, ...] = ()
+    """Trials of another study, as trials of this space; see `search.continuing`."""
 
     def context(self) -> TrialContext:
         """What its trials share."""
@@ -87,7 +93,8 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     )
     left = earlier(optuna_study)
     going_on = _going_on(context, left)
-    proposals = Proposals(optuna_study, study.space, settings, share.concurrency)
+    first = best_first(study.before, optuna_study.direction)[:FIRST]
+    proposals = Proposals(optuna_study, study.space, settings, share.concurrency, study.before, first)
     trials = min(settings.trials, proposals.size or settings.trials)
     deadline = time.monotonic() + settings.time_budget if settings.time_budget else math.inf
     epochs = study.space.highest("epochs")

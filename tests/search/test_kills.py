@@ -16,7 +16,7 @@ from imgcls_ray.pipeline import RunListener
 from imgcls_ray.search.rows import TrialRow, list_trials
 from imgcls_ray.tracking.client import connect
 from imgcls_ray.tracking.location import resolve_uri
-from tests.processes import naming
+from tests.processes import descendants, naming
 
 KILLS = int(os.environ.get("IMGCLS_TEST_KILLS", "2"))
 """More of them by hand: each takes as long as a driver and a trial's worker take to start."""
@@ -116,7 +116,7 @@ class Killer(RunListener):
     def epoch_ended(self, number: int, epoch: int, metrics: dict[str, float]) -> None:
         self.epochs.append((number, epoch))
         if not self.killed and number == 0 and epoch == 2:
-            for pid in naming("ray::TrialTrainable"):
+            for pid in naming("ray::ResourceTrainable") & descendants(os.getpid()):
                 os.kill(pid, 9)
                 self.killed += 1
 
