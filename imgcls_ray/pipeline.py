@@ -76,8 +76,7 @@ def run(settings: RunSettings, listener: RunListener | None = None) -> RunResult
             # First of all: from here on the study can be taken up.
             if not settings.resume:
                 plan.record.write(folder)
-            (folder / RESULT).unlink(missing_ok=True)
-            write_settings(folder / SETTINGS, settings.model_copy(update={"resume": False}))
+                _write_settings(plan)
             with cluster(settings.address):
                 return _run(plan, listener, started)
         except InputError:
@@ -235,6 +234,13 @@ def _check_record(plan: Plan, space: "SearchSpace", sets: dict[Size, Preprocesse
     if plan.settings.resume:
         known_study(plan.storage.studies, plan.study).check(now)
     now.write(folder)
+    _write_settings(plan)  # it may have more trials than it began with
+    (folder / RESULT).unlink(missing_ok=True)
+
+
+def _write_settings(plan: Plan) -> None:
+    file = plan.storage.study(plan.study) / SETTINGS
+    write_settings(file, plan.settings.model_copy(update={"resume": False}))
 
 
 def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
@@ -313,4 +319,4 @@ def _describe(found: Preprocessed) -> dict[str, str]:
 def _search_summary(outcome: StudyOutcome) -> str:
     defaults = outcome.defaults.value if outcome.defaults else None
     against = "" if defaults is None else f", defaults {defaults:.4f}"
-    return f"{len(outcome.trials)} trials, highest validation accuracy {outcome.leader.value:.4f}{against}"
+    return f"{len(outcome.trials)} trials, {outcome.objective.best} {outcome.leader.value:.4f}{against}"

@@ -30,11 +30,9 @@ from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.sampler import INTERRUPTED, OptunaSampler
 from imgcls_ray.search.scheduler import build_scheduler, describe_scheduler
 from imgcls_ray.search.space import SearchSpace
-from imgcls_ray.search.trainable import TrialContext, TrialTrainable
+from imgcls_ray.search.trainable import LIVES, TrialContext, TrialTrainable
 from imgcls_ray.training.job import TrialData
 
-LIVES = 2
-"""How often a trial whose process was killed starts again, from its checkpoint; after that it has failed."""
 FIRST = 3
 """The best trials of the study that is continued from, which are tried again first."""
 WEIGHTS_KEPT = 5
@@ -98,7 +96,7 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     trials = min(settings.trials, proposals.size or settings.trials)
     deadline = time.monotonic() + settings.time_budget if settings.time_budget else math.inf
     epochs = study.space.highest("epochs")
-    listener.study_started(replace(study.info, trials=trials))
+    listener.study_started(replace(study.info, trials=trials, objective=objective))
     if trials < settings.trials:
         listener.study_told(f"the space has {trials} different settings: no more trials than that")
     listener.study_told(describe_scheduler(settings, epochs, trials))
@@ -113,6 +111,8 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         scheduler = Remembering(build_scheduler(settings, epochs), settings.objective, left.values, going_on)
         if not sampler.is_finished:
             _run_tune(study, sampler, scheduler, _End(deadline, interruption))
+        for running in sampler.running():
+            told.trial_ended(running)
     if proposals.duplicates:
         listener.study_told(f"{proposals.duplicates} times settings were proposed again, and not trained again")
     outcome = _outcome(study, sampler, interruption.requested)

@@ -13,8 +13,12 @@ from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import ImgclsError, TrainingError
 from imgcls_ray.search.checkpoint import Progress, TrialCheckpoint
 from imgcls_ray.search.objective import ACCURACY, Objective
+from imgcls_ray.training.host import DIED
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
 from imgcls_ray.training.patience import early_end
+
+LIVES = 2
+"""How often a trial whose process was killed starts again, from its checkpoint; after that it has failed."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class TrialTrainable(tune.Trainable):
         self._take(config)
 
     def _take(self, config: dict[str, Any]) -> None:
+        self._config, self._lives = config, LIVES
         self._number = int(config["number"])
         self._settings = TrialSettings(**config["settings"])
         self._best: float | None = None
@@ -87,17 +92,26 @@ class TrialTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train an epoch; keep it if it is as good as any so far. A trial that can't go on says why and is done.
 
-        A trial that runs out of memory starts again with half the batch, once.
+        A trial that runs out of memory starts again with half the batch, once. One that lost a worker of its gang goes
+        on from its checkpoint with new workers, twice.
         """
         try:
             return self._train_epoch()
         except Exception as error:  # noqa: BLE001 - told as the trial's outcome; the study goes on
-            halves = self._note is None and self._settings.batch_size > 1 and is_out_of_memory(error)
-            if not halves:
+            if self._lives and is_lost_worker(error):
+                mend = self._start_again
+            elif self._note is None and self._settings.batch_size > 1 and is_out_of_memory(error):
+                mend = self._halve
+            else:
                 return self._failed(_in_words(error))
         # Here, where the error and with it the frames that hold the network's arrays are gone.
-        self._halve()
+        mend()
         return self.step()
+
+    def _start_again(self) -> None:
+        lives = self._lives - 1
+        self._take(self._config)
+        self._lives = lives
 
     def _halve(self) -> None:
         batch = self._settings.batch_size // 2
@@ -196,6 +210,11 @@ def is_out_of_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def is_lost_worker(error: BaseException) -> bool:
+    """Whether a worker of the gang was killed; what went wrong inside of one would go wrong again."""
+    return isinstance(error, TrainingError) and DIED in str(error)
 
 
 def _in_words(error: Exception) -> str:
