@@ -21,6 +21,7 @@ class StudyInfo:
     """What the user asked for, flattened to text, for the record."""
     data: dict[str, str]
     """Name, fingerprint and counts of the data set."""
+    objective: Objective = ACCURACY
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,29 @@ WORST_LOSS = 10.0
 gives the right class a probability of 0.00005. An infinite one would be no number for CMA-ES and GP."""
 
 
+WORDS = {
+    "val_accuracy": "accuracy",
+    "val_loss": "loss",
+    "val_f1_macro": "macro F1",
+    "val_balanced_accuracy": "balanced accuracy",
+}
+
+
 @dataclass(frozen=True)
 class Objective:
     """A metric by its name. `val_loss` is made smaller, all others (0 to 1) larger."""
 
     metric: str = "val_accuracy"
+
+    @property
+    def words(self) -> str:
+        """Its name for the user."""
+        return "validation " + WORDS[self.metric]
+
+    @property
+    def best(self) -> str:
+        """What the best trial has, in words."""
+        return f"{'lowest' if self.mode == 'min' else 'highest'} {self.words}"
 
     @property
     def mode(self) -> Literal["max", "min"]:

@@ -33,9 +33,9 @@ def describe_scheduler(settings: SearchSettings, epochs: int, trials: int) -> st
         case "asha":
             return describe(epochs, trials)
         case "median":
-            return f"a trial below the median of those before it is stopped from epoch {grace_period(epochs)} on; {worst}"
+            return f"from epoch {grace_period(epochs)} on a trial below the median of the others is stopped: {worst}"
         case "none":
-            return f"no trial is stopped; {worst}"
+            return f"no trial is stopped: {worst}"
 
 
 class _Ours(FIFOScheduler):
