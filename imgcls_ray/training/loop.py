@@ -77,24 +77,26 @@ class Loop:
         also `stale_epochs`, those since the last gain.
         """
         started = time.perf_counter()
-        totals, rate = np.zeros(3), 0.0
+        totals, rate = np.zeros(3), 0.0  # loss, right answers, samples
         for chunk in self._train.chunks(seed=(self.job.seed + self.epoch) % 2**31):
             order = self._batches(chunk)
             steps = self._step + np.arange(len(order))
             rates = learning_rates(self.job.settings, steps, self._steps, self._course.rate_scale)
             draws = self._draws(len(order))
-            totals += self._train_chunk(chunk.samples, chunk.labels, order, rates, draws).numpy()
+            totals[:2] += self._train_chunk(chunk.samples, chunk.labels, order, rates, draws).numpy()
+            totals[2] += order.size
             self._step, rate = self._step + len(order), float(rates[-1])
         totals = self._sums(totals)
         if self._reduce.size > 1:
             self._average_state()
         self.epoch += 1
         validation, counts = self._score(self._val)
+        right, _, samples = counts.sum(axis=1)
         metrics = {
             "loss": float(totals[0] / totals[2]),
             "accuracy": float(totals[1] / totals[2]),
-            "val_loss": float(validation[0] / validation[2]),
-            "val_accuracy": float(validation[1] / validation[2]),
+            "val_loss": float(validation / samples),
+            "val_accuracy": float(right / samples),
             "val_f1_macro": f1_macro(counts),
             "val_balanced_accuracy": balanced_accuracy(counts),
             "learning_rate": rate,
@@ -143,7 +145,7 @@ class Loop:
     def _train_chunk_graph(
         self, samples: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, rates: tf.Tensor, draws: Draws
     ) -> tf.Tensor:
-        totals = tf.zeros(3)
+        totals = tf.zeros(2)
         for step in tf.range(tf.shape(order)[0]):
             x = tf.cast(tf.gather(samples, order[step]), tf.float32)
             y = tf.gather(labels, order[step])
@@ -162,34 +164,29 @@ class Loop:
                 mine, gradients = gradients[: len(group.variables)], gradients[len(group.variables) :]
                 group.optimizer.learning_rate.assign(rates[step] * group.rate)
                 group.optimizer.apply(mine, group.variables)
-            totals += _totals(losses, tf.argmax(probabilities, -1), y)
+            totals += _totals(losses, probabilities, y)
         return totals
 
-    def _score_chunk_graph(
-        self, samples: tf.Tensor, labels: tf.Tensor, order: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def _score_chunk_graph(self, samples: tf.Tensor, labels: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
+        """Sum of losses, then the sums by class (1 + 3K,)."""
         classes = self.job.data.classes
-        totals, counts = tf.zeros(3), tf.zeros((3, classes))
+        loss, counts = tf.zeros(()), tf.zeros(3 * classes)
         for start in tf.range(0, tf.size(order), EVALUATION_BATCH):
             batch = order[start : start + EVALUATION_BATCH]
             y = tf.gather(labels, batch)
             probabilities = self.model(tf.cast(tf.gather(samples, batch), tf.float32), training=False)
-            losses = keras.losses.categorical_crossentropy(tf.one_hot(y, classes), probabilities)
-            predicted = tf.argmax(probabilities, -1)
-            totals += _totals(losses, predicted, y)
-            counts += count_classes(predicted, y, classes)
-        return totals, counts
+            loss += tf.reduce_sum(keras.losses.categorical_crossentropy(tf.one_hot(y, classes), probabilities))
+            counts += count_classes(tf.argmax(probabilities, -1), y, classes)
+        return tf.concat([loss[None], counts], 0)
 
-    def _score(self, feed: Feed) -> tuple[np.ndarray, np.ndarray]:
-        """Totals (3,) and the sums by class (3, K), over all workers."""
-        classes = self.job.data.classes
-        scores = np.zeros(3 + 3 * classes)
+    def _score(self, feed: Feed) -> tuple[float, np.ndarray]:
+        """Sum of the losses and the sums by class (3, K), over all workers."""
+        scores = np.zeros(1 + 3 * self.job.data.classes)
         for chunk in feed.chunks(None):
             mine = chunk.order[self._reduce.rank :: self._reduce.size]
-            totals, counts = self._score_chunk(chunk.samples, chunk.labels, mine)
-            scores += np.concatenate([totals.numpy(), counts.numpy().ravel()])
+            scores += self._score_chunk(chunk.samples, chunk.labels, mine).numpy()
         scores = self._sums(scores)
-        return scores[:3], scores[3:].reshape(3, classes)
+        return float(scores[0]), scores[1:].reshape(3, -1)
 
     def _sums(self, totals: np.ndarray) -> np.ndarray:
         """Totals over all workers."""
@@ -207,10 +204,10 @@ class Loop:
             variable.assign(value)
 
 
-def _totals(losses: tf.Tensor, predicted: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Sum of losses, right answers, samples."""
-    hits = tf.cast(tf.equal(predicted, labels), tf.float32)
-    return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(hits), tf.cast(tf.size(labels), tf.float32)])
+def _totals(losses: tf.Tensor, probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Sum of losses, right answers."""
+    hits = tf.cast(tf.equal(tf.argmax(probabilities, -1), labels), tf.float32)
+    return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(hits)])
 
 
 def _class_weights(job: TrialJob) -> np.ndarray | None:

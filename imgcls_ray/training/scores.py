@@ -5,11 +5,14 @@ import tensorflow as tf
 
 
 def count_classes(predicted: tf.Tensor, labels: tf.Tensor, classes: int) -> tf.Tensor:
-    """Right answers, answers and samples of each class (3, K) float32, of predicted and true labels (n,) int64."""
-    right = tf.cast(tf.equal(predicted, labels), tf.float32)
-    samples = tf.math.unsorted_segment_sum(tf.stack([right, tf.ones_like(right)], 1), labels, classes)
-    answers = tf.math.unsorted_segment_sum(tf.ones_like(right), predicted, classes)
-    return tf.stack([samples[:, 0], answers, samples[:, 1]])
+    """Right answers, answers and samples of each class (3K,) float32, of predicted and true labels (n,) int64."""
+    # In one sum, and with few operations: each costs a trial a part of a millisecond when its graph is made. What has
+    # a negative place counts nowhere.
+    right = tf.where(tf.equal(predicted, labels), labels, -1)
+    places = tf.concat([right, predicted + classes, labels + 2 * classes], 0)
+    return tf.raw_ops.UnsortedSegmentSum(
+        data=tf.ones_like(places, tf.float32), segment_ids=places, num_segments=3 * classes
+    )
 
 
 def f1_macro(counts: np.ndarray) -> float:
