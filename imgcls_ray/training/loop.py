@@ -14,12 +14,13 @@ from imgcls_ray.training.augmentation import Augmentation
 from imgcls_ray.training.checkpoint import load_variables, save_variables
 from imgcls_ray.training.feed import Chunk, Feed
 from imgcls_ray.training.job import TrialJob
-from imgcls_ray.training.loss import build_loss, class_weights
+from imgcls_ray.training.loss import build_loss
 from imgcls_ray.training.mixing import Mixing
 from imgcls_ray.training.optimizer import build_groups
 from imgcls_ray.training.patience import Course
 from imgcls_ray.training.schedule import learning_rates
 from imgcls_ray.training.scores import balanced_accuracy, count_classes, f1_macro
+from imgcls_ray.training.weighting import class_weights
 
 EVALUATION_BATCH = 256
 

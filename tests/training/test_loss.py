@@ -5,11 +5,8 @@ import pytest
 import tensorflow as tf
 
 from imgcls_ray.config import TrialSettings
-from imgcls_ray.data.labels import Labels
-from imgcls_ray.errors import SettingsError
-from imgcls_ray.training.loss import build_loss, class_weights
+from imgcls_ray.training.loss import build_loss
 
-LABELS = Labels.of(["ant", "bee", "cow"])
 TARGET = tf.one_hot([0, 2, 1, 1], 3)
 ANSWERS = tf.constant([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.5, 0.3, 0.2], [0.0, 1.0, 0.0]])
 
@@ -32,24 +29,6 @@ def test_focal_without_gamma_is_cross_entropy(smoothing: float) -> None:
 def test_focal_counts_sure_answers_less() -> None:
     right = np.array([0.7, 0.8, 0.3])
     assert losses(loss="focal", focal_gamma=2.0)[:3] == pytest.approx((1 - right) ** 2 * -np.log(right), rel=1e-5)
-
-
-def test_balanced_classes_count_the_same_in_all_and_one_in_the_mean() -> None:
-    counts = np.array([10, 30, 60])
-    weights = class_weights("balanced", LABELS, counts.tolist())
-    assert weights * counts == pytest.approx([100 / 3] * 3)
-    assert class_weights("balanced", LABELS, [10, 0, 30]) == pytest.approx([2, 0, 2 / 3])
-
-
-def test_named_classes_count_as_given_and_the_others_one() -> None:
-    weights = class_weights("bee=4, cow = 0.5", LABELS, [20, 10, 20])
-    assert weights / weights[0] == pytest.approx([1, 4, 0.5])
-    assert (weights * [20, 10, 20]).sum() == pytest.approx(50)
-
-
-def test_an_unknown_class_is_told_with_the_nearest() -> None:
-    with pytest.raises(SettingsError, match="received 'been'; did you mean 'bee'"):
-        class_weights("been=2", LABELS, [1, 1, 1])
 
 
 def test_weights_multiply_the_loss_of_each_sample_and_are_mixed_with_its_target() -> None:
