@@ -71,8 +71,8 @@ def build_sampler(settings: SearchSettings, concurrency: int) -> optuna.samplers
 
     `tpe` (Bergstra et al., 2011) takes parameters together and running trials as bad ones; its random start grows with
     the concurrency: else most of it would still run when its model is first asked. `cmaes` (Hansen and Ostermeier,
-    2001) starts from the middle of the space and learns from stopped trials too. `gp` is a Gaussian process with expected
-    improvement. `grid` is gone through by `Proposals`; Optuna has nothing to say in it.
+    2001) starts from the middle of the space and learns from stopped trials too. `gp` is a Gaussian process with
+    expected improvement. `grid` is gone through by `Proposals`; Optuna has nothing to say in it.
     """
     seed = settings.seed
     with warnings.catch_warnings():
