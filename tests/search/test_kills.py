@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -11,40 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from imgcls_ray import api
-from imgcls_ray.pipeline import RunListener
-from imgcls_ray.search.rows import TrialRow, list_trials
-from imgcls_ray.tracking.client import connect
-from imgcls_ray.tracking.location import resolve_uri
+from imgcls_ray.search.journal import JOURNAL
+from imgcls_ray.search.listener import StudyListener, StudyOutcome
+from imgcls_ray.search.rows import list_trials
 from tests.processes import descendants, naming
+from tests.search.pretended import EPOCHS, run
 
-KILLS = int(os.environ.get("IMGCLS_TEST_KILLS", "2"))
-"""More of them by hand: each takes as long as a driver and a trial's worker take to start."""
-
-TRIALS, EPOCHS = max(4, KILLS), 4
+KILLS = int(os.environ.get("IMGCLS_TEST_KILLS", "3"))
+"""More of them by hand: each takes as long as a driver takes to start."""
+TRIALS = 2 * max(KILLS, 6)
 TOLD = 6
 """Optuna's code in the journal: a trial's state."""
-
-DRIVER = """
-import sys
-from pathlib import Path
-from imgcls_ray import api
-api.run(api.load_settings(api.RunSettings, Path(sys.argv[1]), [f"resume={sys.argv[2]}"]))
-"""
-
-
-def settings(data: Path, storage: Path, study: str) -> api.RunSettings:
-    search = {
-        "backbones": ["cnn"],
-        "image_size": 16,
-        "trials": TRIALS,
-        "epochs": EPOCHS,
-        "batch_size": 16,
-        "concurrency": 1,
-        "checkpoint_seconds": 0,
-    }
-    flags = {"data": str(data), "storage": str(storage), "study": study, "search": search}
-    return api.load_settings(api.RunSettings, flags=flags)
 
 
 def lines(journal: Path) -> int:
@@ -57,78 +35,105 @@ def told(journal: Path) -> collections.Counter[int]:
     return collections.Counter(record["trial_id"] for record in records if record["op_code"] == TOLD)
 
 
-def without_seconds(rows: list[TrialRow]) -> list[tuple[object, ...]]:
-    return [(row.number, row.state, row.value, row.params, row.epochs) for row in rows]
+def trials(outcome: StudyOutcome) -> list[tuple[object, ...]]:
+    return [(one.number, one.state, one.value, one.params, one.epochs, one.metrics) for one in outcome.trials]
 
 
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("killed")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(ray_local: None, pictures: Path, storage: Path) -> api.RunResult:
-    return api.run(settings(pictures, storage, "undisturbed"))
-
-
-@pytest.mark.timeout(300 + 120 * KILLS)
-def test_a_study_whose_driver_is_killed_ends_as_one_that_was_not(
-    undisturbed: api.RunResult, pictures: Path, storage: Path
-) -> None:
+def kill_at(folder: Path, moments: list[int], every: float, concurrency: int) -> None:
+    """Kill a driver of the study whenever its journal has come to so many lines."""
     import ray
 
-    file = storage / "killed.yaml"
-    file.write_text(settings(pictures, storage, "killed").model_dump_json())  # JSON is YAML
-    journal = storage / "studies" / "killed" / "journal.log"
-    environment = os.environ | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
-    whole = lines(storage / "studies" / "undisturbed" / "journal.log")
-    moments = sorted(random.sample(range(2, whole), KILLS))
+    address = ray.get_runtime_context().gcs_address
+    words = [address, folder, TRIALS, every, concurrency]
+    command = [sys.executable, "-m", "tests.search.pretended", *map(str, words)]
     for moment in moments:
-        command = [sys.executable, "-c", DRIVER, str(file), str(journal.exists()).lower()]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as driver:
-            while lines(journal) < moment and driver.poll() is None:
-                time.sleep(0.005)
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as driver:
+            while lines(folder / JOURNAL) < moment and driver.poll() is None:
+                time.sleep(0.001)
             assert driver.poll() is None, driver.stderr and driver.stderr.read().decode()
             driver.kill()
-    result = api.run(settings(pictures, storage, "killed").model_copy(update={"resume": True}))
-
-    assert [trial.number for trial in result.study.trials] == list(range(TRIALS))
-    assert set(told(journal).values()) == {1}
-    rows = list_trials(journal.parent, "killed")
-    assert without_seconds(rows) == without_seconds(list_trials(storage / "studies" / "undisturbed", "undisturbed"))
-    assert result.study.best.params == undisturbed.study.best.params
-    assert result.test.accuracy == undisturbed.test.accuracy
-    assert not list((journal.parent / "checkpoints").glob("*"))
-    client = connect(resolve_uri(storage, None))
-    runs = client.search_runs([client.get_experiment_by_name("imgcls").experiment_id])
-    children = [run for run in runs if run.info.run_name.startswith("trial-")]
-    assert len(children) == 2 * TRIALS
-    assert {run.info.status for run in children} == {"FINISHED"}
 
 
-class Killer(RunListener):
-    """Kills the worker of a trial once, after its second epoch."""
+@pytest.fixture(scope="module")
+def undisturbed(ray_local: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyOutcome, int]:
+    """Its outcome and the length of its journal."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    outcome = run(folder, TRIALS)
+    return outcome, lines(folder / JOURNAL)
+
+
+@pytest.mark.timeout(120 + 60 * KILLS)
+@pytest.mark.parametrize("every", [0, 60], ids=["checkpoints", "none"])
+def test_a_study_whose_driver_is_killed_ends_as_one_that_was_not(
+    undisturbed: tuple[StudyOutcome, int], tmp_path: Path, every: float
+) -> None:
+    expected, length = undisturbed
+    kill_at(tmp_path, sorted(random.sample(range(2, length - 1), KILLS)), every, concurrency=1)
+    outcome = run(tmp_path, TRIALS, every=every)
+    assert trials(outcome) == trials(expected)
+    assert outcome.best == outcome.trials[expected.best.number]
+    assert told(tmp_path / JOURNAL) == dict.fromkeys(range(TRIALS), 1)
+    assert not list((tmp_path / "checkpoints").glob("*"))
+
+
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_with_several_at_once_each_trial_ends_once(undisturbed: tuple[StudyOutcome, int], tmp_path: Path) -> None:
+    kill_at(tmp_path, sorted(random.sample(range(2, undisturbed[1] - 20), KILLS)), 0, concurrency=2)
+    outcome = run(tmp_path, TRIALS, concurrency=2)
+    assert [trial.number for trial in outcome.trials] == list(range(TRIALS))
+    assert told(tmp_path / JOURNAL) == dict.fromkeys(range(TRIALS), 1)
+    assert len({trial.params.model_dump_json() for trial in outcome.trials}) == TRIALS
+
+
+class Watcher(StudyListener):
+    """Does something once, after the third epoch of the first trial."""
 
     def __init__(self) -> None:
-        self.killed = 0
         self.epochs: list[tuple[int, int]] = []
+        self.done = 0
 
     def epoch_ended(self, number: int, epoch: int, metrics: dict[str, float]) -> None:
         self.epochs.append((number, epoch))
-        if not self.killed and number == 0 and epoch == 2:
-            for pid in naming("ray::ResourceTrainable") & descendants(os.getpid()):
-                os.kill(pid, 9)
-                self.killed += 1
+        if (number, epoch) == (0, 3) and not self.done:
+            self.done = self.act()
+
+    def act(self) -> int:
+        raise NotImplementedError
 
 
-@pytest.mark.timeout(300)
+class Killer(Watcher):
+    def act(self) -> int:
+        ours = naming("ray::ResourceTrainable") & descendants(os.getpid())
+        for pid in ours:
+            os.kill(pid, signal.SIGKILL)
+        return len(ours)
+
+
+class Interrupter(Watcher):
+    def act(self) -> int:
+        os.kill(os.getpid(), signal.SIGINT)
+        return 1
+
+
 def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint(
-    undisturbed: api.RunResult, pictures: Path, storage: Path
+    undisturbed: tuple[StudyOutcome, int], tmp_path: Path
 ) -> None:
     killer = Killer()
-    result = api.run(settings(pictures, storage, "worker"), killer)
-    assert killer.killed == 1
-    assert [epoch for number, epoch in killer.epochs if number == 0] in ([1, 2, 2, 3, 4], [1, 2, 3, 4])
-    assert [(trial.number, trial.state, trial.value) for trial in result.study.trials] == [
-        (trial.number, trial.state, trial.value) for trial in undisturbed.study.trials
-    ]
+    outcome = run(tmp_path, TRIALS, killer)
+    assert killer.done == 1
+    epochs = [epoch for number, epoch in killer.epochs if number == 0]
+    assert epochs in ([1, 2, 3, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6])
+    assert trials(outcome) == trials(undisturbed[0])
+
+
+def test_ctrl_c_gives_the_best_so_far_and_the_study_can_be_taken_up(
+    undisturbed: tuple[StudyOutcome, int], tmp_path: Path
+) -> None:
+    outcome = run(tmp_path, TRIALS, Interrupter())
+    assert outcome.interrupted
+    assert [(trial.number, trial.reason) for trial in outcome.trials] == [(0, "interrupted")]
+    assert outcome.best.epochs < EPOCHS
+    assert [row.state for row in list_trials(tmp_path, "s")] == ["running"]
+    again = run(tmp_path, TRIALS)
+    assert not again.interrupted
+    assert trials(again) == trials(undisturbed[0])
