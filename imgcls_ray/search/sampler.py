@@ -102,7 +102,7 @@ class OptunaSampler(Searcher):
 
     def running(self) -> list[TrialOutcome]:
         """How far the trials have come that Ctrl-C left no time for; the journal has them as running."""
-        return [self._outcome(live, "pruned" if live.best else "failed", INTERRUPTED) for live in self._live.values()]
+        return [self._outcome(live, "pruned", INTERRUPTED) for live in self._live.values()]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """An epoch ended."""

@@ -101,7 +101,9 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         listener.study_told(f"the space has {trials} different settings: no more trials than that")
     listener.study_told(describe_scheduler(settings, epochs, trials))
     if left.ended or left.cut_off:
-        cut_off = f"; {len(left.cut_off)} were cut off, {len(going_on)} of them have a checkpoint" if left.cut_off else ""
+        cut_off = (
+            f"; {len(left.cut_off)} were cut off, {len(going_on)} of them have a checkpoint" if left.cut_off else ""
+        )
         listener.study_told(f"{len(left.ended)} trials had ended before{cut_off}")
     for restored in left.ended:
         listener.trial_restored(restored, left.values[restored.number])
