@@ -1,6 +1,7 @@
 """A study whose trials only pretend to train: no TensorFlow, some ms an epoch, values that follow from the settings."""
 
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ from imgcls_ray.training.job import TrialData, TrialJob
 from imgcls_ray.training.runner import Runner
 
 EPOCHS = 6
+PID = "worker.pid"
+"""The number of the process that trains, in the study's folder."""
 SPACE = SearchSpace(
     parameters={
         "dropout": Float(type="float", low=0, high=0.5, default=0.25),
@@ -66,6 +69,7 @@ class PretendedTrainable(TrialTrainable):
 
     def setup(self, config: dict[str, Any], context: TrialContext) -> None:
         self._context, self._runner = context, Pretender()
+        (context.folder / PID).write_text(str(os.getpid()))
         self._take(config)
 
 

@@ -15,8 +15,7 @@ import pytest
 from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.listener import StudyListener, StudyOutcome
 from imgcls_ray.search.rows import list_trials
-from tests.processes import descendants, naming
-from tests.search.pretended import EPOCHS, run
+from tests.search.pretended import EPOCHS, PID, run
 
 KILLS = int(os.environ.get("IMGCLS_TEST_KILLS", "3"))
 """More of them by hand: each takes as long as a driver takes to start."""
@@ -102,11 +101,13 @@ class Watcher(StudyListener):
 
 
 class Killer(Watcher):
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
     def act(self) -> int:
-        ours = naming("ray::ResourceTrainable") & descendants(os.getpid())
-        for pid in ours:
-            os.kill(pid, signal.SIGKILL)
-        return len(ours)
+        os.kill(int((self.folder / PID).read_text()), signal.SIGKILL)
+        return 1
 
 
 class Interrupter(Watcher):
@@ -118,7 +119,7 @@ class Interrupter(Watcher):
 def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint(
     undisturbed: tuple[StudyOutcome, int], tmp_path: Path
 ) -> None:
-    killer = Killer()
+    killer = Killer(tmp_path)
     outcome = run(tmp_path, TRIALS, killer)
     assert killer.done == 1
     epochs = [epoch for number, epoch in killer.epochs if number == 0]
