@@ -116,8 +116,7 @@ def limit(paths: list[str], cpus: int) -> float:
     spawn = multiprocessing.get_context("spawn")  # a fork would inherit locks of OpenCV's threads
     ready, go = spawn.Barrier(cpus + 1), spawn.Barrier(cpus + 1)
     workers = [
-        spawn.Process(target=_bare, args=(paths[number::cpus], ready, go), daemon=True)
-        for number in range(cpus)
+        spawn.Process(target=_bare, args=(paths[number::cpus], ready, go), daemon=True) for number in range(cpus)
     ]
     for worker in workers:
         worker.start()

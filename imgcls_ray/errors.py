@@ -57,6 +57,12 @@ class TrainingError(ImgclsError):
     """A study ended without one finished trial."""
 
 
+class Interrupted(ImgclsError):
+    """Ctrl-C or SIGTERM ended a search in good order. Exit code 130, as shells have it."""
+
+    exit_code = 130
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A tail for messages about an unknown `name`: `; did you mean 'x'?` or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -1,22 +1,35 @@
 """The main job, one step after another. A step whose result is already there is not done again."""
 
+import json
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcls_ray import quiet
 from imgcls_ray.config import RunSettings, Size, flatten
 from imgcls_ray.config.saving import without_users, write_settings
+from imgcls_ray.data.files import write_atomic
+from imgcls_ray.data.index import INDEX
 from imgcls_ray.data.preprocess import Preprocessed, preprocess, set_folder
-from imgcls_ray.errors import DataError
+from imgcls_ray.errors import DataError, InputError
+from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.jobs.connection import cluster
-from imgcls_ray.plan import Plan, make_plan
+from imgcls_ray.plan import SETTINGS, Plan, is_prepared, make_plan
 from imgcls_ray.reports.page import REPORT, write_data_report
 from imgcls_ray.result import RunResult, Seconds
+from imgcls_ray.search.journal import JOURNAL, LOCK, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome
+from imgcls_ray.search.record import RECORD, RESULT, known_study
 from imgcls_ray.storage import writing
+from imgcls_ray.tracking.registry import Registered
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from imgcls_ray.search.resources import TrialResources
+    from imgcls_ray.search.space import SearchSpace
+    from imgcls_ray.tracking.tracker import Tracker
     from imgcls_ray.training.job import TrialData
 
 
@@ -46,16 +59,53 @@ class _Clock:
 
 
 def run(settings: RunSettings, listener: RunListener | None = None) -> RunResult:
-    """From a folder of pictures to a registered model.
+    """From pictures, or a preprocessed set, to a registered model.
+
+    With `settings.resume` it takes up a study that was ended before its end, by whatever.
 
     Raises:
+        Interrupted: Ctrl-C or SIGTERM ended the search before any trial had a score.
         ImgclsError: one of its kinds, with a sentence for the user; nothing is left half written.
     """
     listener = listener or RunListener()
     started = time.perf_counter()
     plan = make_plan(settings)
-    with cluster(settings.address), writing(plan.storage.root):
-        return _run(plan, listener, started)
+    folder = plan.storage.study(plan.study)
+    with writing(plan.storage.root), sole_driver(folder):
+        try:
+            # First of all: from here on the study can be taken up.
+            if not settings.resume:
+                plan.record.write(folder)
+                _write_settings(plan)
+            with cluster(settings.address):
+                return _run(plan, listener, started)
+        except InputError:
+            if not settings.resume and not (folder / JOURNAL).exists():
+                _forget(folder)
+            raise
+
+
+def _forget(folder: Path) -> None:
+    """Free the name of a study that did not begin."""
+    for name in (RECORD, SETTINGS, LOCK):
+        (folder / name).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def search(settings: RunSettings, listener: RunListener | None = None) -> RunResult:
+    """The search alone: `run` on the preprocessed set in the folder `settings.data`.
+
+    Raises:
+        DataError: there is no preprocessed set.
+        ImgclsError: as `run`.
+    """
+    if not is_prepared(settings.data):
+        raise DataError(
+            f"A search takes a preprocessed set, a folder with {INDEX}, which 'imgcls preprocess' makes; received "
+            f"{settings.data}: for pictures use 'imgcls run'."
+        )
+    return run(settings, listener)
 
 
 def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
@@ -65,70 +115,137 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     # Loaded here, so that a wrong request is told before TensorFlow is waited for.
     quiet.import_tensorflow()
     from imgcls_ray.effort import affordable
-    from imgcls_ray.search.study import Study, run_study
-    from imgcls_ray.tracking.registry import register
     from imgcls_ray.tracking.tracker import Tracker
-    from imgcls_ray.winner import build_winner
 
-    settings = plan.settings
+    if plan.settings.resume:
+        listener.step_started("resume", f"the study {plan.study}")
     clock = _Clock(time.perf_counter())
     sets = _preprocess(plan, listener)
     preprocess_seconds = clock.lap()
     space, note = affordable(plan, sets, resources.gpus > 0)
+    _check_record(plan, space, sets)
     plan = replace(plan, space=space)
     data, computed = _embed(plan, sets, listener, note)
     embed_seconds = clock.lap()
-    with Tracker(plan.storage.root, settings.tracking) as tracker:
-        first = next(iter(sets.values()))
-        info = StudyInfo(
-            plan.study,
-            settings.search.trials,
-            flatten(without_users(settings.model_dump(mode="json"))),
-            _describe(first),
-        )
-        study = Study(
-            info=info,
-            folder=plan.storage.study(plan.study),
-            space=plan.space,
-            settings=settings.search,
-            data=data,
-            resources=resources,
-            validation=first.index.rows("val"),
-        )
-        listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")
-        study.folder.mkdir(parents=True)
-        saved = write_settings(study.folder / "settings.yaml", settings)
-        outcome = run_study(study, Listeners([listener, tracker.listener()]))
-        listener.step_ended(_search_summary(outcome))
-
-        clock.lap()
-        listener.step_started("evaluate", "the best trial on the test split")
-        bundle, metrics = build_winner(plan, study, outcome, sets)
-        evaluate_seconds = clock.lap()
-        listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
-        tracker.log_study(metrics, [saved])
-        registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
-    return RunResult(
-        study=outcome,
-        test=metrics,
+    with Tracker(plan.storage.root, plan.settings.tracking) as tracker:
+        found = _search(plan, sets, data, resources, tracker, listener)
+    first = next(iter(sets.values()))
+    result = RunResult(
+        study=found.outcome,
+        test=found.metrics,
         images=first.counts,
         workers=resources.workers,
         seconds=Seconds(
             preprocess=preprocess_seconds,
             embed=embed_seconds,
-            search=outcome.seconds,
-            evaluate=evaluate_seconds,
+            search=found.outcome.seconds,
+            evaluate=found.evaluate_seconds,
             total=time.perf_counter() - started,
         ),
-        model=registered,
-        bundle=str(bundle.path),
+        model=found.model,
+        bundle=str(found.bundle),
         storage=str(plan.storage.root),
         data=str(first.path),
         reused={"preprocess": all(item.reused for item in sets.values()), "embed": computed == 0},
     )
+    if not found.outcome.interrupted:
+        write_atomic(plan.storage.study(plan.study) / RESULT, json.dumps(result.to_json(), indent=1).encode())
+    return result
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the search and all that follows it came to."""
+
+    outcome: StudyOutcome
+    metrics: Metrics
+    evaluate_seconds: float
+    model: Registered
+    bundle: Path
+
+
+def _search(
+    plan: Plan,
+    sets: dict[Size, Preprocessed],
+    data: "dict[tuple[str, str], TrialData]",
+    resources: "TrialResources",
+    tracker: "Tracker",
+    listener: RunListener,
+) -> _Found:
+    """Search, build the best trial's model, measure it, register it."""
+    from imgcls_ray.search.study import Study, run_study
+    from imgcls_ray.tracking.registry import register
+    from imgcls_ray.winner import build_winner
+
+    settings = plan.settings
+    first = next(iter(sets.values()))
+    asked = flatten(without_users(settings.model_dump(mode="json", exclude={"resume"})))
+    study = Study(
+        info=StudyInfo(plan.study, settings.search.trials, asked, _describe(first)),
+        folder=plan.storage.study(plan.study),
+        space=plan.space,
+        settings=settings.search,
+        data=data,
+        resources=resources,
+        validation=first.index.rows("val"),
+        before=_before(plan, listener),
+    )
+    listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")
+    outcome = run_study(study, Listeners([listener, tracker.listener()]))
+    listener.step_ended(_search_summary(outcome))
+    clock = _Clock(time.perf_counter())
+    listener.step_started("evaluate", "the best trial on the test split")
+    bundle, metrics = build_winner(plan, study, outcome, sets)
+    seconds = clock.lap()
+    listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
+    tracker.log_study(metrics, [study.folder / SETTINGS])
+    registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
+    return _Found(outcome, metrics, seconds, registered, bundle.path)
+
+
+def _before(plan: Plan, listener: RunListener) -> "tuple[FrozenTrial, ...]":
+    """The trials of the study that this one continues from, as far as its space can have them."""
+    name = plan.settings.continue_from
+    if name is None:
+        return ()
+    from imgcls_ray.search.continuing import fitting
+
+    old = read_study(plan.storage.study(name), name)
+    found = tuple(fitting(old, plan.space))
+    listener.step_started("continue", f"{len(found)} of {len(old.trials)} trials of {name} are known from the start")
+    return found
+
+
+def _check_record(plan: Plan, space: "SearchSpace", sets: dict[Size, Preprocessed]) -> None:
+    """Keep what decides the results, now that all of it is known; a study that is taken up began with the same.
+
+    Raises:
+        SettingsError: it did not.
+    """
+    folder = plan.storage.study(plan.study)
+    fingerprints = {found.index.fingerprint[:16] for found in sets.values()}
+    last = space.parameters.get("unfrozen_layers")
+    parts = {
+        **plan.record.parts,
+        "the data's fingerprint": " ".join(sorted(fingerprints)),
+        "the affordable unfrozen_layers": last.model_dump_json() if last else "none",
+    }
+    now = replace(plan.record, parts=parts)
+    if plan.settings.resume:
+        known_study(plan.storage.studies, plan.study).check(now)
+    now.write(folder)
+    _write_settings(plan)  # it may have more trials than it began with
+    (folder / RESULT).unlink(missing_ok=True)
+
+
+def _write_settings(plan: Plan) -> None:
+    file = plan.storage.study(plan.study) / SETTINGS
+    write_settings(file, plan.settings.model_copy(update={"resume": False}))
 
 
 def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
+    if plan.source is None:
+        return _given(plan)
     sets: dict[Size, Preprocessed] = {}
     for size in dict.fromkeys(plan.sizes.values()):
         settings = plan.settings.preprocess.model_copy(update={"image_size": size})
@@ -143,13 +260,25 @@ def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
         if not found.reused or not (found.path / REPORT).is_file():
             for sentence in write_data_report(found.path, plan.source.reader, plan.source.name).urgent:
                 listener.step_ended(sentence)
-        if not found.index.rows("val") or not found.index.rows("test"):
-            raise DataError(
-                f"A search needs pictures for validation and test; {plan.settings.data} has too few for both: "
-                "add some, or raise --val-fraction."
-            )
+        _check_splits(plan, found)
         sets[size] = found
     return sets
+
+
+def _given(plan: Plan) -> dict[Size, Preprocessed]:
+    """The preprocessed set that the user gave."""
+    if plan.prepared is None:
+        raise RuntimeError("a plan has pictures or a set of them")
+    _check_splits(plan, plan.prepared)
+    return dict.fromkeys(plan.sizes.values(), plan.prepared)
+
+
+def _check_splits(plan: Plan, found: Preprocessed) -> None:
+    if not found.index.rows("val") or not found.index.rows("test"):
+        raise DataError(
+            f"A search needs pictures for validation and test; {plan.settings.data} has too few for both: "
+            "add some, or raise --val-fraction."
+        )
 
 
 def _embed(
@@ -190,4 +319,4 @@ def _describe(found: Preprocessed) -> dict[str, str]:
 def _search_summary(outcome: StudyOutcome) -> str:
     defaults = outcome.defaults.value if outcome.defaults else None
     against = "" if defaults is None else f", defaults {defaults:.4f}"
-    return f"{len(outcome.trials)} trials, highest validation accuracy {outcome.leader.value:.4f}{against}"
+    return f"{len(outcome.trials)} trials, {outcome.objective.best} {outcome.leader.value:.4f}{against}"

@@ -1,19 +1,27 @@
 """The plan of a main job: whatever can be wrong with the request is found here, before anything is started."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from imgcls_ray.config import RunSettings, Size, parse_size
+from imgcls_ray.config import RunSettings, Size, flatten, parse_size
+from imgcls_ray.data.index import INDEX
+from imgcls_ray.data.manifest import MANIFEST
+from imgcls_ray.data.preprocess import Preprocessed, open_preprocessed
 from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.errors import SettingsError, StorageError, nearest
 from imgcls_ray.jobs.connection import inside_job
 from imgcls_ray.models.backbones import BACKBONES, SCRATCH
 from imgcls_ray.models.weights import Weights, resolve_weights
+from imgcls_ray.search.journal import JOURNAL
+from imgcls_ray.search.record import StudyRecord, deciding, known_study, newest_unfinished
+from imgcls_ray.search.samplers import check_sampler
 from imgcls_ray.search.space import SearchSpace, load_space
 from imgcls_ray.storage import Storage, folder_name
 from imgcls_ray.tracking.location import check_reachable, resolve_uri
 
+SETTINGS = "settings.yaml"
+"""The settings that a study began with, in its folder."""
 SCRATCH_SIZE = 32
 """Height and width, in pixels, of pictures for the network from scratch where nobody says otherwise."""
 
@@ -23,7 +31,6 @@ class Plan:
     """A main job that can start."""
 
     settings: RunSettings
-    source: Source
     storage: Storage
     study: str
     space: SearchSpace
@@ -31,6 +38,30 @@ class Plan:
     """By backbone."""
     sizes: dict[tuple[str, str], Size]
     """By backbone and image size as the search space writes it."""
+    source: Source | None = None
+    """The pictures; None where a preprocessed set was given."""
+    prepared: Preprocessed | None = None
+    """That set."""
+
+    @property
+    def name(self) -> str:
+        """What the data is called."""
+        return self.source.name if self.source else self.prepared.index.name if self.prepared else "data"
+
+    @property
+    def record(self) -> StudyRecord:
+        """What decides the results, as far as it is known before the pictures are read."""
+        parts = deciding(self.settings.search, self.space)
+        parts |= {f"weights.{name}": f"{given.kind} {given.sha256}" for name, given in self.weights.items()}
+        parts["continue_from"] = self.settings.continue_from or "none"
+        if self.source:
+            parts |= flatten(self.settings.preprocess.model_dump(mode="json"), "preprocess.")
+        return StudyRecord(self.study, self.place, self.settings.search.trials, parts)
+
+    @property
+    def place(self) -> str:
+        """Where the data lies, absolute."""
+        return place_of(self.settings.data)
 
     def pretrained(self, backbone: str) -> bool:
         """Whether trials of a backbone train a head on its frozen features rather than the whole network."""
@@ -39,16 +70,13 @@ class Plan:
     @property
     def model_name(self) -> str:
         """Its name in the model registry."""
-        return self.settings.tracking.model_name or folder_name(self.source.name)
+        return self.settings.tracking.model_name or folder_name(self.name)
 
     @property
     def resolved(self) -> RunSettings:
         """The settings with every name and place filled in, so that they can be saved and run again from anywhere."""
         tracking = self.settings.tracking.model_copy(update={"model_name": self.model_name})
-        data = self.settings.data
-        if "://" not in data:
-            data = str(Path(data).expanduser().resolve())
-        places = {"data": data, "storage": str(self.storage.root)}
+        places = {"data": self.place, "storage": str(self.storage.root)}
         return self.settings.model_copy(update={**places, "study": self.study, "tracking": tracking})
 
 
@@ -61,25 +89,85 @@ def make_plan(settings: RunSettings) -> Plan:
     """
     _check_job(settings)
     storage = Storage.open(settings.storage)
-    source = list_source(settings.data, settings.preprocess.source, unpack=storage.unpacked)
+    prepared = open_preprocessed(Path(settings.data).expanduser().resolve()) if is_prepared(settings.data) else None
+    source = None if prepared else list_source(settings.data, settings.preprocess.source, unpack=storage.unpacked)
     space = load_space(settings.search.space).narrowed(settings.search)
+    check_sampler(settings.search, space)
+    own = Size(prepared.index.pixels.height, prepared.index.pixels.width) if prepared else None
     sizes = {
-        (name, text): _size(name, text)
+        (name, text): _size(name, text, own)
         for name in map(str, space.values("backbone"))
         for text in map(str, space.values("image_size"))
     }
-    if storage.root.is_relative_to(source.root):
+    if source and storage.root.is_relative_to(source.root):
         raise StorageError(
             f"The storage can't lie inside the data folder, where its folders would count as classes; {storage.root} "
             f"is inside {source.root}: choose another place with --storage."
         )
-    study = settings.study or f"{folder_name(source.name)}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
-    if storage.study(study).exists():
-        raise StorageError(f"A study named '{study}' is in {storage.root} already: choose another name with --study.")
     tracking = resolve_uri(storage.root, settings.tracking.uri)
     weights = {name: resolve_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
+    plan = Plan(settings, storage, "", space, weights, sizes, source, prepared)
+    plan = replace(plan, study=_study(plan))
+    if settings.resume:
+        known_study(storage.studies, plan.study).check(plan.record)
+    _check_continued(plan)
     check_reachable(tracking)
-    return Plan(settings, source, storage, study, space, weights, sizes)
+    return plan
+
+
+def is_prepared(data: str) -> bool:
+    """Whether `data` is the folder of a preprocessed set."""
+    folder = Path(data).expanduser()
+    return (folder / INDEX).is_file() and (folder / MANIFEST).is_file()
+
+
+def place_of(data: str) -> str:
+    """Where `data` lies: an absolute path or an address."""
+    return data if "://" in data else str(Path(data).expanduser().resolve())
+
+
+def taken_up(settings: RunSettings) -> tuple[str, Path]:
+    """The study that `settings.resume` means: its name, and the file of the settings that it began with.
+
+    Raises:
+        StorageError: there is none.
+    """
+    storage = Storage.open(settings.storage)
+    name = settings.study or newest_unfinished(storage.studies, place_of(settings.data))
+    folder = storage.study(name)
+    known_study(storage.studies, name)
+    return name, folder / SETTINGS
+
+
+def _check_continued(plan: Plan) -> None:
+    """The study that is continued from is there, another one, and had the same objective."""
+    name = plan.settings.continue_from
+    if name is None:
+        return
+    if name == plan.study:
+        raise SettingsError(f"A study can't continue from itself; '{name}' is taken up with --resume.")
+    objective = known_study(plan.storage.studies, name).parts.get("search.objective", "unknown")
+    if objective != plan.settings.search.objective:
+        raise SettingsError(
+            f"A study continues from one with the same objective; '{name}' had {objective}, this one has "
+            f"{plan.settings.search.objective}: set search.objective={objective}."
+        )
+
+
+def _study(plan: Plan) -> str:
+    """The study's name: of one that is there if it is taken up, else of none that is."""
+    settings, storage = plan.settings, plan.storage
+    if settings.resume:
+        name = settings.study or newest_unfinished(storage.studies, plan.place)
+        storage.study(name)
+        return name
+    name = settings.study or f"{folder_name(plan.name)}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    if (storage.study(name) / JOURNAL).exists():
+        raise StorageError(
+            f"A study named '{name}' is in {storage.root} already: take it up with --resume, or choose another name "
+            "with --study."
+        )
+    return name
 
 
 def _check_job(settings: RunSettings) -> None:
@@ -96,7 +184,8 @@ def _check_job(settings: RunSettings) -> None:
             )
 
 
-def _size(name: str, text: str) -> Size:
+def _size(name: str, text: str, own: Size | None) -> Size:
+    """In pixels; `own` is that of the preprocessed set, where one was given."""
     if name != SCRATCH and name not in BACKBONES:
         known = [SCRATCH, *BACKBONES]
         raise SettingsError(
@@ -104,9 +193,14 @@ def _size(name: str, text: str) -> Size:
         )
     native, least = (SCRATCH_SIZE, 8) if name == SCRATCH else (BACKBONES[name].native_size, BACKBONES[name].min_size)
     try:
-        size = parse_size(native if text == "native" else text)
+        size = parse_size((own or native) if text == "native" else text)
     except ValueError as error:
         raise SettingsError(f"The search space's image size can't be used: {error}.") from error
+    if own and size != own:
+        raise SettingsError(
+            f"The pictures of this preprocessed set are {own} pixels; received the image size {size}: leave it out, or "
+            "preprocess the pictures at that size."
+        )
     if min(size) < least:
         raise SettingsError(f"The backbone '{name}' takes pictures of at least {least} pixels a side; received {size}.")
     return size

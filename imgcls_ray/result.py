@@ -5,7 +5,7 @@ from typing import Any
 
 from imgcls_ray.data.manifest import Counts
 from imgcls_ray.evaluation.metrics import Metrics
-from imgcls_ray.search.listener import StudyOutcome
+from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 from imgcls_ray.tracking.registry import Registered
 
 
@@ -43,15 +43,18 @@ class RunResult:
         best, defaults, trials = self.study.best, self.study.defaults, self.study.trials
         return {
             "study": self.study.name,
+            "interrupted": self.study.interrupted,
             "best": {
                 "trial": best.number,
-                "val_accuracy": best.value,
+                "value": best.value,
+                "val_accuracy": best.metrics["val_accuracy"],
                 "val_loss": best.metrics["val_loss"],
                 "epochs": best.epochs,
                 "params": best.params.model_dump(mode="json", exclude_unset=True),
             },
-            "defaults": {"val_accuracy": defaults.value if defaults else None},
-            "leader": {"trial": self.study.leader.number, "val_accuracy": self.study.leader.value},
+            "defaults": _figures(defaults),
+            "leader": {"trial": self.study.leader.number, **_figures(self.study.leader)},
+            "objective": self.study.objective.metric,
             "noise": self.study.noise,
             "test": {"accuracy": self.test.accuracy, "f1_macro": self.test.f1_macro, "loss": self.test.loss},
             "trials": len(trials),
@@ -70,3 +73,10 @@ class RunResult:
             "data": self.data,
             "reused": self.reused,
         }
+
+
+def _figures(trial: TrialOutcome | None) -> dict[str, float | None]:
+    """The objective's value and the accuracy of a trial's kept epoch; without a score, nothing."""
+    if trial is None:
+        return {"value": None, "val_accuracy": None}
+    return {"value": trial.value, "val_accuracy": trial.metrics.get("val_accuracy")}

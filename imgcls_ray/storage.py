@@ -66,6 +66,11 @@ class Storage:
         """Frozen features."""
         return self.root / "embeddings"
 
+    @property
+    def studies(self) -> Path:
+        """A folder for each study."""
+        return self.root / "studies"
+
     def study(self, name: str) -> Path:
         """A study's folder.
 
@@ -77,7 +82,7 @@ class Storage:
                 f"A study's name has up to 100 letters, digits, dots, dashes and underscores and starts with a letter "
                 f"or digit; received '{name}'."
             )
-        return self.root / "studies" / name
+        return self.studies / name
 
     def bundle(self, study: str) -> Path:
         """The folder of a study's bundle."""

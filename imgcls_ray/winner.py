@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import count
 
 import numpy as np
 
-from imgcls_ray.bundle.bundle import Bundle, write_bundle
+from imgcls_ray.bundle.bundle import Bundle, load_bundle, write_bundle
 from imgcls_ray.bundle.card import Card
 from imgcls_ray.config import Size
 from imgcls_ray.data.preprocess import Preprocessed
@@ -14,7 +15,7 @@ from imgcls_ray.data.sources import Split
 from imgcls_ray.evaluation.metrics import Metrics, score
 from imgcls_ray.inference.engine import Engine, load_engine
 from imgcls_ray.plan import Plan
-from imgcls_ray.search.listener import StudyOutcome
+from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 from imgcls_ray.search.study import Study
 from imgcls_ray.training.checkpoint import load_variables
 from imgcls_ray.training.network import build_network, load_backbone, whole_network
@@ -26,10 +27,21 @@ GOLDEN = 8
 def build_winner(
     plan: Plan, study: Study, outcome: StudyOutcome, sets: Mapping[Size, Preprocessed]
 ) -> tuple[Bundle, Metrics]:
-    """Write the bundle of the best trial and measure it on the test split."""
+    """Write the bundle of the best trial and measure it on the test split.
+
+    A study that is taken up may have a bundle already: of the same trial it stays, beside another's a new one is put.
+    """
     best = outcome.best
     context = study.context()
     job = context.job(best.params)
+    place = plan.storage.bundle(outcome.name)
+    for number in count(2):
+        if not place.exists():
+            break
+        written = load_bundle(place)
+        if _is_of(written.card, best):
+            return written, measure(written.engine, sets[job.data.size], "test")
+        place = plan.storage.bundle(f"{outcome.name}-{number}")
     backbone = load_backbone(job)
     network = build_network(job, backbone)
     load_variables(context.weights_path(best.number), network.variables)
@@ -52,8 +64,15 @@ def build_winner(
         data_fingerprint=index.fingerprint,
         counts=dataclasses.asdict(found.counts),
     )
-    bundle = write_bundle(plan.storage.bundle(outcome.name), model, index.labels, index.pixels, card, _golden(found))
+    bundle = write_bundle(place, model, index.labels, index.pixels, card, _golden(found))
     return bundle, metrics
+
+
+def _is_of(card: Card, trial: TrialOutcome) -> bool:
+    """Whether a bundle was made of this trial."""
+    return card.settings == trial.params.model_dump(mode="json", exclude_unset=True) and all(
+        card.metrics[name] == trial.metrics[name] for name in ("val_accuracy", "val_loss")
+    )
 
 
 def measure(engine: Engine, found: Preprocessed, split: Split) -> Metrics:

@@ -32,7 +32,7 @@ def plan(limit: float) -> Plan:
 def sets() -> dict[Size, Preprocessed]:
     shard = ShardEntry("train.h5", "train", 1000, 0, "0")
     index = Index(Labels.of(["a", "b"]), PixelOps(96, 96, "color"), "hdf5", "", "d", (shard,), {}, "")
-    return {SIZE: Preprocessed(Path(), index, Counts(1000, 1000, 0, 0), False)}
+    return {SIZE: Preprocessed(Path(), index, Counts(1000, 1000, 0, 0), {})}
 
 
 def test_what_is_cheap_stays(sets: dict[Size, Preprocessed]) -> None:

@@ -15,8 +15,10 @@ from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
 from imgcls_ray.cli.preprocess import preprocess
 from imgcls_ray.cli.run import run
+from imgcls_ray.cli.search import search
 from imgcls_ray.cli.serve import serve
 from imgcls_ray.cli.split import split
+from imgcls_ray.cli.trials import trials
 from imgcls_ray.cli.ui import ui
 from imgcls_ray.cli.usage import explain
 from imgcls_ray.errors import ImgclsError
@@ -25,7 +27,22 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(name="imgcls", add_completion=False, pretty_exceptions_enable=False)
-for verb in (demo, run, collect, split, augment, preprocess, embed, classify, evaluate, serve, ui):
+_VERBS = (
+    demo,
+    run,
+    collect,
+    split,
+    augment,
+    preprocess,
+    embed,
+    search,
+    trials,
+    classify,
+    evaluate,
+    serve,
+    ui,
+)
+for verb in _VERBS:
     app.command()(verb)
 
 

@@ -11,6 +11,7 @@ from imgcls_ray.cli.output import INDENT, Output
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.pipeline import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
+from imgcls_ray.search.objective import ACCURACY
 
 MARGIN = " " * (INDENT + 1)
 WIDE = 80
@@ -40,6 +41,7 @@ class Progress(RunListener):
         self._started = 0.0
         self._trials, self._running, self._ended = 0, 0, 0
         self._best: float | None = None
+        self._objective = ACCURACY
 
     def __enter__(self) -> "Progress":
         self._bars.start()
@@ -66,8 +68,11 @@ class Progress(RunListener):
         self._out.line(MARGIN + summary, after=f"({time.perf_counter() - self._started:.1f} s)")
 
     def study_started(self, study: StudyInfo) -> None:
-        self._trials = study.trials
+        self._trials, self._objective = study.trials, study.objective
         self._show()
+
+    def study_told(self, sentence: str) -> None:
+        self._out.line(MARGIN + sentence)
 
     def trial_started(self, number: int, params: TrialSettings) -> None:  # noqa: ARG002 - the listener's signature
         self._running += 1
@@ -77,7 +82,8 @@ class Progress(RunListener):
         self._running, self._ended = self._running - 1, self._ended + 1
         failed = outcome.state == "failed"
         if outcome.value is not None and not failed:
-            self._best = outcome.value if self._best is None else max(self._best, outcome.value)
+            known = [outcome.value] if self._best is None else [self._best, outcome.value]
+            self._best = max(known, key=self._objective.gain)
         self._show()
         if failed or not self._live:
             self._out.line(MARGIN + _told(outcome))

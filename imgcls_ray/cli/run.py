@@ -1,13 +1,12 @@
 """`imgcls run`: the main job."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgcls_ray.cli.options import FOLDER, Config, Json, Overrides
-from imgcls_ray.errors import SettingsError
+from imgcls_ray.errors import Interrupted, SettingsError
 
 if TYPE_CHECKING:
     from imgcls_ray.config import RunSettings
@@ -101,6 +100,33 @@ def run(
         int | None,
         typer.Option(metavar="N", help="Samples per step.", show_default="the space's", rich_help_panel=SEARCH),
     ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who proposes: tpe, random, grid, cmaes or gp.",
+            show_default="tpe",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who stops trials: asha, median or none.",
+            show_default="asha",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="val_accuracy, val_f1_macro, val_balanced_accuracy or val_loss.",
+            show_default="val_accuracy",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(metavar="N", help="Seed of the search.", show_default="0", rich_help_panel=SEARCH),
@@ -137,6 +163,24 @@ def run(
         str | None,
         typer.Option(metavar="NAME", help="Name of the study.", show_default="data and time", rich_help_panel=RESULTS),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            metavar="",
+            help="Take up the study of this name, or the newest unfinished one of this data, with its settings.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = False,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STUDY",
+            help="Begin a new study with what this one learned; its best trials are tried first.",
+            show_default="none",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
     model_name: Annotated[
         str | None,
         typer.Option(
@@ -164,6 +208,8 @@ def run(
         "data": data,
         "storage": storage,
         "study": study,
+        "resume": resume or None,
+        "continue_from": continue_from,
         "address": address,
         "weights": weights,
         "preprocess.colorspace": colorspace,
@@ -178,11 +224,14 @@ def run(
         "search.batch_size": batch_size,
         "search.concurrency": concurrency,
         "search.workers": workers,
+        "search.sampler": sampler,
+        "search.scheduler": scheduler,
+        "search.objective": objective,
         "search.seed": seed,
         "tracking.uri": tracking_uri,
         "tracking.model_name": model_name,
     }
-    execute(load(flags, config, overrides or []), as_json)
+    execute(begun(flags, config, overrides or []), as_json)
 
 
 def load(flags: dict[str, Any], config: Path | None, overrides: list[str]) -> "RunSettings":
@@ -195,22 +244,40 @@ def load(flags: dict[str, Any], config: Path | None, overrides: list[str]) -> "R
         raise SettingsError(by_flag(str(error), flags, FLAGS)) from error
 
 
-def execute(settings: "RunSettings", as_json: bool) -> "RunResult":
-    """Run the job, show its progress and print its result."""
+def begun(flags: dict[str, Any], config: Path | None, overrides: list[str]) -> "RunSettings":
+    """The settings; with `--resume` those that the study began with, over which flags, --config and --set win."""
+    settings = load(flags, config, overrides)
+    if not settings.resume:
+        return settings
+    from imgcls_ray.plan import taken_up
+
+    name, file = taken_up(settings)
+    return load({**flags, "study": name, "storage": settings.storage}, config or file, overrides)
+
+
+def execute(settings: "RunSettings", as_json: bool, prepared: bool = False) -> "RunResult":
+    """Run the job (with `prepared` the search alone), show its progress and print its result.
+
+    Raises:
+        Interrupted: Ctrl-C ended the search; the best trial so far was registered and printed.
+    """
     from imgcls_ray.cli.output import output
 
-    # Tune's own handler would take Ctrl-C for a good end of the search, and wait for the running epochs first.
-    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
     with output(as_json) as out:
+        from imgcls_ray import pipeline
         from imgcls_ray.cli.progress import Progress
         from imgcls_ray.cli.summary import print_summary
-        from imgcls_ray.pipeline import run as run_job
 
         with Progress(out) as progress:
-            result = run_job(settings, progress)
+            result = (pipeline.search if prepared else pipeline.run)(settings, progress)
         print_summary(out, result)
         if as_json:
             out.document(result.to_json())
+    if result.study.interrupted:
+        raise Interrupted(
+            f"interrupted; the best of {len(result.study.trials)} trials is registered, and the same command with "
+            f"--resume --study {result.study.name} goes on from here."
+        )
     return result
 
 

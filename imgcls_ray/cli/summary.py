@@ -34,13 +34,13 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
     of = "the defaults" if best.number == 0 else f"trial {best.number}"
     against = f"defaults {defaults.value:.4f}" if defaults and defaults.value is not None else "defaults not measured"
     leader = result.study.leader
-    by_chance = f"trial {leader.number}, no more above the defaults than chance ({result.study.noise:.4f})"
+    by_chance = f"trial {leader.number}, no better than the defaults but by chance ({result.study.noise:.4f})"
     states: list[str] = [trial.state for trial in trials]
     ended = [f"{states.count(state)} {word}" for state, word in (("pruned", "stopped early"), ("failed", "failed"))]
     seconds = result.seconds
     steps = [(name, getattr(seconds, name)) for name in ("preprocess", "embed", "search", "evaluate")]
     return [
-        ("validation accuracy", f"{best.value:.4f}", f"{against}, best is {of}"),
+        (result.study.objective.words, f"{best.value:.4f}", f"{against}, best is {of}"),
         *([("", f"{leader.value:.4f}", by_chance)] if leader != best else []),
         (
             "test accuracy",

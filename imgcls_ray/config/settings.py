@@ -81,7 +81,14 @@ class SearchSettings(Settings):
     """Narrows the space's backbones; empty leaves them."""
     image_size: SizeField | None = None
     """Narrows the space's image sizes to this one."""
+    sampler: Literal["tpe", "random", "grid", "cmaes", "gp"] = "tpe"
+    """Who proposes settings. `cmaes` and `gp` need the package of that name and take no conditions."""
+    scheduler: Literal["asha", "median", "none"] = "asha"
+    """Who stops trials early."""
+    objective: Literal["val_accuracy", "val_loss", "val_f1_macro", "val_balanced_accuracy"] = "val_accuracy"
+    """What is made better: `val_loss` smaller, the others larger."""
     trials: int = Field(30, ge=1, le=100_000)
+    """Distinct ones, the defaults included; fewer where the space has fewer."""
     time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
     """Seconds of the search stage."""
     epochs: int | None = Field(None, ge=1, le=10_000)
@@ -90,6 +97,8 @@ class SearchSettings(Settings):
     """Trials at once; by default what the cluster holds."""
     workers: int = Field(1, ge=1, le=1024)
     """Workers of one trial. With more than one, trials train through Ray Train."""
+    checkpoint_seconds: float = Field(2, ge=0)
+    """Seconds of training after which a trial keeps how far it has come, so that a kill costs it no more than that."""
     max_epoch_gmacs: float = Field(60, gt=0)
     """Choices of `unfrozen_layers` whose epoch would take more than so many 10^9 multiply-adds forward are left out; a
     core does about ten a second, and a GPU is allowed a hundred times as many."""
@@ -112,6 +121,10 @@ class RunSettings(Settings):
     storage: str = "./imgcls-runs"
     study: str | None = None
     """By default the data folder's name, the date and the time."""
+    resume: bool = False
+    """Take up the study of this name, or without a name the newest unfinished one of this data."""
+    continue_from: str | None = None
+    """A study in the same storage whose results the sampler is to know from the start; its best are tried first."""
     address: str | None = None
     """Ray cluster to join; by default RAY_ADDRESS, else a local Ray is started."""
     weights: tuple[str, ...] = ("imagenet",)

@@ -17,12 +17,21 @@ __all__ = ["assemble", "build_cnn", "build_features", "build_head", "build_scrat
 NORM_MOMENTUM = 0.9
 """Of the moving statistics. Keras' 0.99 needs hundreds of steps: more than an early rung has on small data."""
 
+HEADS: dict[str, dict[str, object]] = {
+    "none": {"head_layers": 0, "batch_norm": False, "dropout": 0.0},
+    "light": {"head_layers": 1, "head_width": 256, "activation": "relu", "batch_norm": True, "dropout": 0.5},
+    "heavy": {"head_layers": 2, "head_width": 256, "activation": "relu", "batch_norm": False, "dropout": 0.8},
+}
+"""What a named `head` sets. `light` and `heavy` are those of sushi-or-sandwich, for MobileNet and for ResNet50 or
+InceptionV3; there `light` has its first batch normalisation before the global average."""
+
 
 def build_head(settings: TrialSettings, features: int, classes: int) -> keras.Model:
     """A classifier on feature vectors (n, features) float32.
 
     `head_layers` times dense (`head_width`), batch normalisation if asked, `activation`, `dropout`; then the softmax.
-    The L2 penalty of `weight_decay` (adam, sgd) sits on the kernels: `fit` adds it, any other loop has to add
+    A named `head` sets these (`HEADS`).
+    The L2 penalty of `weight_decay` (all but adamw) sits on the kernels: `fit` adds it, any other loop has to add
     `sum(model.losses)`.
     """
     vector = keras.Input((features,), name="features")
@@ -85,6 +94,7 @@ def assemble(features: keras.Model, head: keras.Model) -> keras.Model:
 
 def _classified(x: Any, settings: TrialSettings, classes: int) -> Any:
     """Hidden layers and the softmax on a feature vector."""
+    settings = settings.model_copy(update=HEADS.get(settings.head))
     if settings.batch_norm:
         x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name="head_norm")(x)
     if settings.dropout:

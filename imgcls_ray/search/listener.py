@@ -1,10 +1,11 @@
 """What a study tells while it runs. Tracking and the progress display listen; the search knows neither."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from imgcls_ray.config import TrialSettings
+from imgcls_ray.search.objective import ACCURACY, Objective
 
 TrialState = Literal["complete", "pruned", "failed"]
 
@@ -20,6 +21,7 @@ class StudyInfo:
     """What the user asked for, flattened to text, for the record."""
     data: dict[str, str]
     """Name, fingerprint and counts of the data set."""
+    objective: Objective = ACCURACY
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class TrialOutcome:
     number: int
     state: TrialState
     value: float | None
-    """Validation accuracy of the epoch that was kept; None where it reported none."""
+    """The objective's value in the epoch that was kept; None where it reported none."""
     params: TrialSettings
     epochs: int
     """Epochs trained."""
@@ -53,17 +55,21 @@ class StudyOutcome:
     seconds: float
     """From the first suggestion to the last report."""
     noise: float = 0.0
-    """One standard error of the defaults' validation accuracy."""
+    """One standard error of the defaults' value; 0 where the objective has none that is known."""
+    objective: Objective = ACCURACY
+    interrupted: bool = False
+    """Whether Ctrl-C ended it before its end; it can be taken up again."""
 
     @property
     def leader(self) -> TrialOutcome:
-        """The trial with the highest validation accuracy, be it by chance or not."""
-        return max((trial for trial in self.trials if trial.state != "failed" and trial.metrics), key=rank)
+        """The trial with the best value, be it by chance or not."""
+        scored = (trial for trial in self.trials if trial.state != "failed" and trial.metrics)
+        return max(scored, key=lambda trial: rank(trial, self.objective))
 
 
-def rank(trial: TrialOutcome) -> tuple[float, float, int]:
-    """Order of trials that reported: by accuracy, of equal ones by loss, of equals the earlier."""
-    return trial.metrics["val_accuracy"], -trial.metrics["val_loss"], -trial.number
+def rank(trial: TrialOutcome, objective: Objective = ACCURACY) -> tuple[float, float, int]:
+    """Order of trials that reported: by the objective, of equal ones by loss, of equals the earlier."""
+    return objective.gain(trial.metrics[objective.metric]), -trial.metrics["val_loss"], -trial.number
 
 
 class StudyListener:
@@ -71,6 +77,12 @@ class StudyListener:
 
     def study_started(self, study: StudyInfo) -> None:
         """Called once, before the first trial."""
+
+    def study_told(self, sentence: str) -> None:
+        """Something about the study that is worth a line: when trials are stopped, what was not run twice."""
+
+    def trial_restored(self, outcome: TrialOutcome, values: Mapping[int, float]) -> None:
+        """Called for each trial that had ended when a study is taken up, with its value after each epoch (from 1)."""
 
     def trial_started(self, number: int, params: TrialSettings) -> None:
         """Called when a trial has its settings."""
@@ -97,6 +109,14 @@ class Listeners(StudyListener):
     def study_started(self, study: StudyInfo) -> None:
         for listener in self._listeners:
             listener.study_started(study)
+
+    def study_told(self, sentence: str) -> None:
+        for listener in self._listeners:
+            listener.study_told(sentence)
+
+    def trial_restored(self, outcome: TrialOutcome, values: Mapping[int, float]) -> None:
+        for listener in self._listeners:
+            listener.trial_restored(outcome, values)
 
     def trial_started(self, number: int, params: TrialSettings) -> None:
         for listener in self._listeners:

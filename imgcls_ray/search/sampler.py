@@ -1,4 +1,4 @@
-"""Optuna's TPE as Tune's searcher: proposes trials, hears of every epoch, knows which trials were stopped.
+"""Optuna's study as Tune's searcher: proposes trials, hears of every epoch, knows which trials were stopped.
 
 Ray's own `OptunaSearch` tells Optuna COMPLETE for a trial that ASHA stopped at a low rung, so TPE takes its value for a
 final one. Here it is told PRUNED, with all its intermediate values.
@@ -7,45 +7,37 @@ final one. Here it is told PRUNED, with all its intermediate values.
 import json
 import math
 import time
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
 from ray.tune.search import Searcher
 
 from imgcls_ray.config import TrialSettings
+from imgcls_ray.search.interruption import Interruption
+from imgcls_ray.search.journal import Earlier, note_outcome
 from imgcls_ray.search.listener import StudyListener, TrialOutcome, TrialState
-from imgcls_ray.search.space import SearchSpace
+from imgcls_ray.search.objective import Objective
+from imgcls_ray.search.proposals import Proposals
 
-WORST = 0.0
-"""Validation accuracy that a diverged or failed trial is scored with."""
-
-
-def build_sampler(seed: int, concurrency: int) -> optuna.samplers.BaseSampler:
-    """TPE (Bergstra et al., 2011) that takes parameters together and running trials as bad ones.
-
-    The random start grows with the concurrency: else most of it would still run when the model of TPE is first asked.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            seed=seed,
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            n_startup_trials=max(8, 2 * concurrency),
-        )
+INTERRUPTED = "interrupted"
+"""The reason of a trial that Ctrl-C ended: the study can take it up again."""
 
 
 @dataclass
 class _Live:
     trial: optuna.Trial
     params: TrialSettings
+    """What is trained: with half the batch where that did not fit into memory."""
     started: float = field(default_factory=time.monotonic)
     epochs: int = 0
+    reported: int = 0
+    """The last epoch that Optuna heard of."""
     best: dict[str, float] | None = None
+    note: str | None = None
 
 
 class OptunaSampler(Searcher):
@@ -53,36 +45,64 @@ class OptunaSampler(Searcher):
 
     def __init__(
         self,
-        study: optuna.Study,
-        space: SearchSpace,
+        proposals: Proposals,
+        objective: Objective,
         trials: int,
         concurrency: int,
         deadline: float,
         listener: StudyListener,
+        left: Earlier | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
-        super().__init__(metric="val_accuracy", mode="max")
-        self._study, self._space, self._listener = study, space, listener
+        """`left` is what earlier starts of the study left; trials that were cut off come first."""
+        super().__init__(metric=objective.metric, mode=objective.mode)
+        self._proposals, self._objective, self._listener = proposals, objective, listener
+        self._worst: float | None = None
         self._trials, self._concurrency, self._deadline = trials, concurrency, deadline
         self._live: dict[str, _Live] = {}
-        self.outcomes: list[TrialOutcome] = []
-        self.suggested = 0
+        left = left or Earlier()
+        self._cut_off = list(left.cut_off)
+        self._interruption = interruption or Interruption()
+        self.outcomes: list[TrialOutcome] = list(left.ended)
+        for values in left.values.values():
+            for value in values.values():
+                self._note_worst(value)
+        self._begun = False
         self.first_suggestion = self.last_report = time.monotonic()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial for Tune; None while enough trials run; FINISHED when all are given out or time is over."""
-        if self.suggested >= self._trials or time.monotonic() > self._deadline:
+        if self.is_finished or self._interruption.requested or time.monotonic() > self._deadline:
             return Searcher.FINISHED
         if len(self._live) >= self._concurrency:
             return None
-        if self.suggested == 0:
-            self.first_suggestion = time.monotonic()
-            self._study.enqueue_trial(self._space.defaults())
-        trial = self._study.ask()
-        params = self._space.suggest(trial)
+        if not self._begun:
+            self.first_suggestion, self._begun = time.monotonic(), True
+        if self._cut_off:
+            return self._suggest_again(trial_id, self._cut_off.pop(0))
+        proposal = self._proposals.next()
+        if proposal is None:
+            self._trials = self._proposals.suggested
+            return Searcher.FINISHED
+        trial, params = proposal
         self._live[trial_id] = _Live(trial, params)
-        self.suggested += 1
         self._listener.trial_started(trial.number, params)
         return {"number": trial.number, "settings": params.model_dump(mode="json")}
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all trials were given out."""
+        return not self._cut_off and self._proposals.suggested >= self._trials
+
+    def _suggest_again(self, trial_id: str, cut_off: FrozenTrial) -> dict[str, Any]:
+        trial, params = self._proposals.take_up(cut_off)
+        self._live[trial_id] = _Live(trial, params, reported=max(cut_off.intermediate_values, default=0))
+        self._listener.trial_started(trial.number, params)
+        return {"number": trial.number, "settings": params.model_dump(mode="json")}
+
+    def running(self) -> list[TrialOutcome]:
+        """How far the trials have come that Ctrl-C left no time for; the journal has them as running."""
+        return [self._outcome(live, "pruned", INTERRUPTED) for live in self._live.values()]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """An epoch ended."""
@@ -92,11 +112,22 @@ class OptunaSampler(Searcher):
         metrics = {name: float(result[name]) for name in METRICS if name in result}
         self.last_report = time.monotonic()
         live.epochs = int(result["epoch"])
-        value = metrics["val_accuracy"]
+        if result.get("note") != live.note:
+            # It started again with half the batch: what came before counts no more.
+            live.note, live.best = result["note"], None
+            live.params = live.params.model_copy(update={"batch_size": int(result["batch_size"])})
+        value = metrics[self._objective.metric]
         if math.isfinite(value):
-            live.trial.report(value, live.epochs)
+            self._note_worst(value)
+            if live.epochs > live.reported:
+                self._proposals.report(live.trial, value, live.epochs)
+                live.reported = live.epochs
             if result.get("kept"):
                 live.best = metrics
+        if "best" in result:
+            # It goes on from a checkpoint; the epoch that it kept may lie before it.
+            live.best = result["best"] or None
+            live.started = time.monotonic() - float(result["seconds_before"])
         self._listener.epoch_ended(live.trial.number, live.epochs, metrics)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -111,30 +142,45 @@ class OptunaSampler(Searcher):
         state: TrialState = "complete"
         if error or reason or live.best is None:
             state = "failed"
+        elif result and "ended" in result:
+            reason = str(result["ended"])  # by its own settings: it is as complete as can be
         elif live.epochs < live.params.epochs:
             state, reason = "pruned", "stopped early" if time.monotonic() < self._deadline else "out of time"
-        self._tell(live, state)
-        outcome = TrialOutcome(
+        if live.note and state != "failed":
+            reason = "; ".join(filter(None, (live.note, reason)))
+        interrupted = state == "pruned" and self._interruption.requested
+        outcome = self._outcome(live, state, INTERRUPTED if interrupted else reason)
+        if not interrupted:
+            # Else the journal keeps it as running: it goes on when the study is taken up.
+            self._tell(live, outcome)
+        self.outcomes.append(outcome)
+        self._listener.trial_ended(outcome)
+
+    def _outcome(self, live: _Live, state: TrialState, reason: str | None) -> TrialOutcome:
+        return TrialOutcome(
             number=live.trial.number,
             state=state,
-            value=live.best["val_accuracy"] if live.best else None,
+            value=live.best[self._objective.metric] if live.best else None,
             params=live.params,
             epochs=live.epochs,
             seconds=time.monotonic() - live.started,
             metrics=live.best or {},
             reason=reason,
         )
-        self.outcomes.append(outcome)
-        self._listener.trial_ended(outcome)
 
-    def _tell(self, live: _Live, state: TrialState) -> None:
-        states = {"complete": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.PRUNED}
-        if state == "failed":
+    def _tell(self, live: _Live, outcome: TrialOutcome) -> None:
+        value = outcome.value if outcome.state == "complete" else None
+        if outcome.state == "failed":
             # COMPLETE with the worst score, not FAIL: the sampler is to keep away from these settings.
-            self._study.tell(live.trial, WORST)
-        else:
-            value = live.best["val_accuracy"] if live.best and state == "complete" else None
-            self._study.tell(live.trial, value, state=states[state])
+            value = self._objective.worst(self._worst)
+        note_outcome(live.trial, outcome, value)
+        ended = OptunaState.PRUNED if outcome.state == "pruned" else OptunaState.COMPLETE
+        self._proposals.tell(live.trial, ended, value)
+
+    def _note_worst(self, value: float) -> None:
+        gain = self._objective.gain
+        if self._worst is None or gain(value) < gain(self._worst):
+            self._worst = value
 
     def save(self, checkpoint_path: str) -> None:
         """Write which Tune trial is which Optuna trial; all else is in the study's journal."""
@@ -146,7 +192,17 @@ class OptunaSampler(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its searcher beside its own state; the study and the listener hold files and threads.
-        return {name: value for name, value in self.__dict__.items() if name not in ("_study", "_listener", "_live")}
+        open_ones = ("_proposals", "_listener", "_live")
+        return {name: value for name, value in self.__dict__.items() if name not in open_ones}
 
 
-METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+METRICS = (
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_f1_macro",
+    "val_balanced_accuracy",
+    "learning_rate",
+    "seconds",
+)

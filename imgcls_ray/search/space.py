@@ -3,24 +3,48 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import optuna
 import yaml
-from pydantic import ValidationError
+from optuna.trial import BaseTrial
+from pydantic import ValidationError, field_validator
 
 from imgcls_ray.config import SearchSettings, Settings, TrialSettings
 from imgcls_ray.config.loading import explain
 from imgcls_ray.errors import SettingsError, nearest
 from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed, Int, Value
 
+_OPPOSITE: dict[str, Literal["always", "never", "sometimes"]] = {
+    "always": "never",
+    "never": "always",
+    "sometimes": "sometimes",
+}
+
 
 class SearchSpace(Settings):
-    """Parameters by name, in the order in which they are asked for: a condition names earlier ones only."""
+    """Parameters by name, in the order in which they are asked for: those that a condition names come first."""
 
     parameters: dict[str, AnyParameter]
 
-    def suggest(self, trial: optuna.Trial) -> TrialSettings:
+    @field_validator("parameters")
+    @classmethod
+    def _order(cls, parameters: dict[str, AnyParameter]) -> dict[str, AnyParameter]:
+        """Leaves the order alone where it will do: the sampler draws in it."""
+        ordered: dict[str, AnyParameter] = {}
+
+        def put(name: str, above: tuple[str, ...]) -> None:
+            if name in above:
+                raise ValueError(f"conditions go round in a circle: {' -> '.join([*above, name])}")
+            for condition in parameters[name].conditions:
+                if condition in parameters and condition not in ordered:
+                    put(condition, (*above, name))
+            ordered.setdefault(name, parameters[name])
+
+        for name in parameters:
+            put(name, ())
+        return ordered
+
+    def suggest(self, trial: BaseTrial) -> TrialSettings:
         """The settings that the sampler proposes."""
         chosen: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
@@ -35,6 +59,35 @@ class SearchSpace(Settings):
             if parameter.applies(chosen):
                 chosen[name] = parameter.default
         return chosen
+
+    def takes_part(self, name: str) -> Literal["always", "never", "sometimes"]:
+        """Whether a parameter's conditions hold for every setting of this space, for none, or for some."""
+        parameter = self.parameters[name]
+        held = [self._held(parent, values) for parent, values in parameter.when.items()]
+        held += [_OPPOSITE[self._held(parent, values)] for parent, values in parameter.unless.items()]
+        if "never" in held:
+            return "never"
+        return "sometimes" if "sometimes" in held else "always"
+
+    def _held(self, parent: str, values: Value | list[Value]) -> Literal["always", "never", "sometimes"]:
+        """When a parameter takes part and has one of these values."""
+        part = self.takes_part(parent) if parent in self.parameters else "never"
+        options = self.parameters[parent].options if part != "never" else []
+        if options is None:
+            return "sometimes"
+        wanted = values if isinstance(values, list) else [values]
+        hits = [option in wanted for option in options]
+        if not any(hits):
+            return "never"
+        return part if all(hits) else "sometimes"
+
+    def searched(self) -> list[str]:
+        """The parameters of which a setting may have one of several values."""
+        return [
+            name
+            for name, parameter in self.parameters.items()
+            if self.takes_part(name) != "never" and (parameter.options is None or len(parameter.options) > 1)
+        ]
 
     def values(self, name: str) -> list[Any]:
         """Each value that a fixed or choice parameter can take; the field's own default where the space lacks it."""
@@ -128,7 +181,6 @@ def _check(source: str, raw: Any) -> SearchSpace:
 
 def _check_names(source: str, parameters: dict[str, Any]) -> None:
     known: Sequence[str] = list(TrialSettings.model_fields)
-    seen: set[str] = set()
     for name, parameter in parameters.items():
         if name not in known:
             raise SettingsError(
@@ -136,12 +188,11 @@ def _check_names(source: str, parameters: dict[str, Any]) -> None:
                 f"known are {', '.join(known)}."
             )
         for condition in [*(parameter.get("when") or {}), *(parameter.get("unless") or {})]:
-            if condition not in seen:
+            if condition not in parameters:
                 raise SettingsError(
-                    f"In the search space '{source}' the condition of '{name}' names '{condition}', which must be a "
-                    f"parameter that stands above it{nearest(str(condition), seen)}."
+                    f"In the search space '{source}' the condition of '{name}' names '{condition}', which must be "
+                    f"another of its parameters{nearest(str(condition), parameters)}."
                 )
-        seen.add(name)
 
 
 def _check_values(source: str, space: SearchSpace) -> None:
@@ -149,7 +200,14 @@ def _check_values(source: str, space: SearchSpace) -> None:
     for name, parameter in space.parameters.items():
         ends = space.values(name) if isinstance(parameter, Fixed | Choice) else [parameter.low, parameter.high]
         for value in ends:
-            try:
-                TrialSettings.model_validate({name: value})
-            except ValidationError as error:
-                raise SettingsError(f"The search space '{source}' can't be used: {explain(error)}.") from error
+            _check_value(source, {name: value})
+        for parent, wanted in (*parameter.when.items(), *parameter.unless.items()):
+            for value in wanted if isinstance(wanted, list) else [wanted]:
+                _check_value(source, {parent: value}, f"the condition of '{name}': ")
+
+
+def _check_value(source: str, setting: dict[str, Any], where: str = "") -> None:
+    try:
+        TrialSettings.model_validate(setting)
+    except ValidationError as error:
+        raise SettingsError(f"The search space '{source}' can't be used: {where}{explain(error)}.") from error

@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from imgcls_ray.config import TrialSettings
@@ -30,6 +30,8 @@ FINAL_CODES = frozenset(
         "NOT_IMPLEMENTED",
     }
 )
+VALUE = "value"
+"""The objective of a trial whose other metrics of each epoch were lost with the process that heard them."""
 Event = tuple[str, tuple[Any, ...], int]
 
 
@@ -54,6 +56,9 @@ class Recorder(StudyListener):
 
     def study_started(self, study: StudyInfo) -> None:
         self._put("study_started", study)
+
+    def trial_restored(self, outcome: TrialOutcome, values: Mapping[int, float]) -> None:
+        self._put("trial_restored", outcome, dict(values))
 
     def trial_started(self, number: int, params: TrialSettings) -> None:
         self._put("trial_started", number, params)
@@ -114,6 +119,11 @@ class Recorder(StudyListener):
         runs = self.runs
         if kind == "study_started":
             self._write(lambda: runs.start_study(payload[0], at))
+        elif kind == "trial_restored":
+            from mlflow.entities import Metric
+
+            rows = [Metric(VALUE, value, at, epoch) for epoch, value in payload[1].items()]
+            self._write(lambda: runs.restore_trial(payload[0], rows, at))
         elif kind == "trial_started":
             self._write(lambda: runs.start_trial(payload[0], payload[1], at))
         elif kind == "epoch_ended":

@@ -1,5 +1,6 @@
 """MLflow's model registry: put a bundle in, find the bundle behind `models:/name@alias`."""
 
+import hashlib
 import re
 import shutil
 import uuid
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from imgcls_ray.bundle.bundle import is_bundle
+from imgcls_ray.bundle.files import CHECKSUMS
 from imgcls_ray.errors import ModelError, StorageError, nearest
 from imgcls_ray.tracking.client import connect, quiet, told
 from imgcls_ray.tracking.location import ARTIFACTS, hide, resolve_uri
@@ -21,6 +23,8 @@ SCHEME = "models:/"
 CHAMPION, CANDIDATE = "champion", "candidate"
 FOLDER = "bundle"
 """The bundle's place among the artifacts of the study's parent run."""
+DIGEST = "imgcls.bundle"
+"""Tag of a version: the sha256 of its bundle's list of checksums."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy:
     """Copy a bundle to the artifacts of `run` and make it the next version of the model `name`.
 
     The alias is `champion` when the model has none, else `candidate`; nothing that is served changes by itself.
-    `accuracy` is kept as the version's tag `accuracy`.
+    `accuracy` is kept as the version's tag `accuracy`. A bundle that `run` has registered already stays that version.
 
     Raises:
         ModelError: `bundle_path` is no bundle.
@@ -53,16 +57,21 @@ def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy:
     if not is_bundle(bundle_path):
         raise ModelError(f"Only a bundle can be registered; {bundle_path} is none.")
     client, name = tracker.client, model_name(name)
+    digest = hashlib.sha256((bundle_path / CHECKSUMS).read_bytes()).hexdigest()
     with told(tracker.uri), quiet():
+        known = _model(client, name)
+        for version in client.search_model_versions(f"name = '{name}'") if known else ():
+            if version.run_id == run and version.tags.get(DIGEST) == digest:
+                is_champion = known.aliases.get(CHAMPION) in (version.version, str(version.version))
+                return Registered(name, int(version.version), CHAMPION if is_champion else CANDIDATE)
         taken = {file.path for file in client.list_artifacts(run)}
         # A second bundle of the same run must not overwrite the files of the first one's version.
         folder = next(name for name in (FOLDER, *(f"{FOLDER}-{n}" for n in range(2, 10_000))) if name not in taken)
         client.log_artifacts(run, str(bundle_path), folder)
         source = f"{client.get_run(run).info.artifact_uri}/{folder}"
-        known = _model(client, name)
         if known is None:
             client.create_registered_model(name, description="An image classifier made by imgcls.")
-        tags = {} if accuracy is None else {"accuracy": f"{accuracy:.4f}"}
+        tags = {DIGEST: digest} | ({} if accuracy is None else {"accuracy": f"{accuracy:.4f}"})
         version = client.create_model_version(name, source, run_id=run, tags=tags)
         alias = CANDIDATE if known is not None and CHAMPION in known.aliases else CHAMPION
         client.set_registered_model_alias(name, alias, version.version)

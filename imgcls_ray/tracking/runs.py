@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgcls_ray.config import TrialSettings
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STUDY, STORAGE, TRIAL, STATE, BEST = "imgcls.study", "imgcls.storage", "imgcls.trial", "imgcls.state", "imgcls.best"
-SO_FAR = "best_val_accuracy_so_far"
+SO_FAR = "best_{}_so_far"
 # The UI draws a figure without steps as a bar, to be compared, and one with steps as a curve.
 # KILLED has the red cross of FAILED there, so a trial that was stopped early is FINISHED and its tag says the rest.
 STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
@@ -35,13 +35,18 @@ class StudyRuns:
         self._storage = storage
         self._trials: dict[int, str] = {}
         self._ended: set[int] = set()
+        self._open: set[str] = set()
+        """Runs of trials that an earlier start of the study did not see the end of."""
         self._unsure = True  # whether runs may exist that we do not know the ids of
+        self._metric = "val_accuracy"
+        self._gain: Callable[[float], float] = float
         self._best = -math.inf
         self.parent: str | None = None
         """The parent's run id, once it exists."""
 
     def start_study(self, info: StudyInfo, at: int) -> None:
         """Make the parent run, or open it again. `at` is the time in ms since 1970, here and below."""
+        self._metric, self._gain = info.objective.metric, info.objective.gain
         if self.parent is None:
             known = next(self._search({STUDY: info.name, STORAGE: self._storage}), None)
             self._unsure = known is not None
@@ -49,12 +54,15 @@ class StudyRuns:
                 tags = {STUDY: info.name, STORAGE: self._storage, "mlflow.source.name": "imgcls run"}
                 self.parent = self._create(info.name, tags, at)
             else:
-                self._best = known.data.metrics.get(SO_FAR, -math.inf)
+                best = known.data.metrics.get(SO_FAR.format(info.objective.metric))
+                self._best = -math.inf if best is None else info.objective.gain(best)
                 self.parent = str(known.info.run_id)
         run = self._client.get_run(self.parent)
         self._client.update_run(self.parent, status="RUNNING")
         for child in self._search({"mlflow.parentRunId": self.parent}) if self._unsure else ():
             self._trials[int(child.data.tags[TRIAL])] = child.info.run_id
+            if child.info.status == "RUNNING" or STATE not in child.data.tags:
+                self._open.add(child.info.run_id)
         tags = {f"imgcls.data.{key}": value for key, value in info.data.items()}
         tags["mlflow.note.content"] = f"Study **{info.name}** is running: {info.trials} trials are asked for."
         # A parameter can't be changed once it is written: a study taken up again keeps its first settings.
@@ -77,6 +85,15 @@ class StudyRuns:
         if not self._client.get_run(known).data.params:
             self._log(known, params={key: str(value) for key, value in params.model_dump(exclude_unset=True).items()})
 
+    def restore_trial(self, outcome: TrialOutcome, rows: "Sequence[Metric]", at: int) -> None:
+        """A trial that had ended when the study was taken up: write what the start before could not write any more."""
+        run = self._trials.get(outcome.number)
+        if run is not None and run not in self._open:
+            self._ended.add(outcome.number)
+            return
+        self.start_trial(outcome.number, outcome.params, at)
+        self.end_trial(outcome, rows, at)
+
     def log_epochs(self, number: int, rows: "Sequence[Metric]") -> None:
         """Metrics of one trial's epochs, in one call per thousand."""
         for chunk in _chunks(list(rows), MAX_METRICS):
@@ -87,16 +104,17 @@ class StudyRuns:
         run = self._trials[outcome.number]
         final = {"epochs": float(outcome.epochs), "trial_seconds": outcome.seconds}
         if outcome.value is not None:
-            final["best_val_accuracy"] = outcome.value
+            final[f"best_{self._metric}"] = outcome.value
         tags: dict[str, str] = {STATE: outcome.state}
         if outcome.reason:
             tags |= {"imgcls.reason": outcome.reason, "mlflow.note.content": outcome.reason}
         self.log_epochs(outcome.number, rows)
         self._log(run, metrics=final, tags=tags, at=at)
         self._client.set_terminated(run, STATUS[outcome.state], end_time=at)
-        if outcome.value is not None and outcome.value > self._best:
-            self._log(str(self.parent), metrics={SO_FAR: outcome.value}, step=len(self._trials), at=at)
-            self._best = outcome.value
+        if outcome.value is not None and self._gain(outcome.value) > self._best:
+            so_far = {SO_FAR.format(self._metric): outcome.value}
+            self._log(str(self.parent), metrics=so_far, step=len(self._trials), at=at)
+            self._best = self._gain(outcome.value)
         self._ended.add(outcome.number)
 
     def end_study(self, outcome: StudyOutcome, at: int) -> None:
@@ -109,9 +127,9 @@ class StudyRuns:
             "search_seconds": outcome.seconds,
         }
         if outcome.best.value is not None:
-            metrics["best_val_accuracy"] = outcome.best.value
+            metrics[f"best_{self._metric}"] = outcome.best.value
         if outcome.defaults and outcome.defaults.value is not None:
-            metrics["defaults_val_accuracy"] = outcome.defaults.value
+            metrics[f"defaults_{self._metric}"] = outcome.defaults.value
         tags = {"imgcls.best_trial": str(outcome.best.number), "mlflow.note.content": _summary(outcome)}
         self._log(str(self.parent), metrics=metrics, tags=tags, at=at)
         if outcome.best.number in self._trials:
@@ -191,7 +209,7 @@ def _summary(outcome: StudyOutcome) -> str:
         f"| {key} | {value} |\n" for key, value in outcome.best.params.model_dump(exclude_unset=True).items()
     )
     return (
-        f"Best validation accuracy **{percent(outcome.best)}** (trial {outcome.best.number}), defaults "
+        f"Best {outcome.objective.words} **{percent(outcome.best)}** (trial {outcome.best.number}), defaults "
         f"{percent(outcome.defaults)}; {len(outcome.trials)} trials in {outcome.seconds:.0f} s.\n\n"
         f"| setting of the best trial | value |\n|---|---|\n{rows}"
     )

@@ -23,6 +23,9 @@ ENVIRONMENT = {
 START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 """Ray Train's name for the seconds that a run waits for its resources."""
 
+DIED = "its process died"
+"""What is said of a worker that was killed."""
+
 CALL_SECONDS = 10.0
 """How long a call of `run` may be on its way."""
 
@@ -115,6 +118,6 @@ def _verdict(error: Exception) -> Answer:
 
 def _line(failure: Exception) -> str:
     if type(failure).__name__ == "WorkerHealthCheckFailedError":
-        return "its process died"
+        return DIED
     lines = str(failure).strip().splitlines()
     return lines[-1] if lines else type(failure).__name__

@@ -31,7 +31,34 @@ class TrialJob:
     data: TrialData
 
 
+FIRST_FIELDS = {
+    "backbone",
+    "image_size",
+    "unfrozen_layers",
+    "backbone_rate",
+    "views",
+    "head_layers",
+    "head_width",
+    "activation",
+    "batch_norm",
+    "dropout",
+    "cnn_blocks",
+    "cnn_width",
+    "optimizer",
+    "learning_rate",
+    "schedule",
+    "weight_decay",
+    "label_smoothing",
+    "batch_size",
+    "epochs",
+}
+"""Fields that always count in a seed. Others count where they differ from their default, so that a field added later
+changes no seed; add none here."""
+
+
 def trial_seed(study_seed: int, settings: TrialSettings) -> int:
     """The seed of a trial, 0 to 2^31-1. It follows from the study's seed and the settings: a trial can be repeated."""
-    text = json.dumps([study_seed, settings.model_dump(mode="json")], sort_keys=True)
+    changed = settings.model_dump(mode="json", exclude_defaults=True)
+    counted = settings.model_dump(mode="json", include=FIRST_FIELDS) | changed
+    text = json.dumps([study_seed, counted], sort_keys=True)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -46,8 +46,7 @@ def test_shards_follow_content_not_the_order_of_the_rows() -> None:
 
     assert contents(used) == contents(used[::-1])
     assert contents(used) != [
-        [used[n].sha256 for n in shard.rows]
-        for shard in planned(used, settings.model_copy(update={"seed": 1}))
+        [used[n].sha256 for n in shard.rows] for shard in planned(used, settings.model_copy(update={"seed": 1}))
     ]
 
 

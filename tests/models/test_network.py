@@ -38,6 +38,20 @@ def test_a_head_has_what_its_settings_say() -> None:
     assert {layer.activation.__name__ for layer in activations} == {"gelu"}
 
 
+@pytest.mark.parametrize(
+    ("head", "units", "norms", "rates"),
+    [("none", [3], 0, []), ("light", [256, 3], 2, [0.5] * 2), ("heavy", [256, 256, 3], 0, [0.8] * 3)],
+)
+def test_a_named_head_takes_the_place_of_its_settings(
+    head: str, units: list[int], norms: int, rates: list[float]
+) -> None:
+    settings = TrialSettings(head=head, head_layers=3, head_width=16, dropout=0.25, batch_norm=head != "light")  # type: ignore[arg-type]
+    model = build_head(settings, 8, 3)
+    assert [layer.units for layer in dense_layers(model)] == units
+    assert sum(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers) == norms
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == rates
+
+
 @pytest.mark.parametrize(("optimizer", "penalty"), [("adam", True), ("sgd", True), ("adamw", False)])
 def test_the_penalty_on_kernels_is_for_optimisers_without_their_own(optimizer: str, penalty: bool) -> None:
     settings = TrialSettings(optimizer=optimizer, weight_decay=0.1, head_layers=1, head_width=4)  # type: ignore[arg-type]

@@ -7,10 +7,12 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from imgcls_ray.config import TrialSettings
+from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.search.listener import StudyListener, TrialOutcome
+from imgcls_ray.search.objective import Objective
 from imgcls_ray.search.parameters import Fixed, Float
-from imgcls_ray.search.sampler import WORST, OptunaSampler, build_sampler
+from imgcls_ray.search.proposals import Proposals
+from imgcls_ray.search.sampler import OptunaSampler
 from imgcls_ray.search.space import SearchSpace
 
 SPACE = SearchSpace(
@@ -37,10 +39,17 @@ class Notes(StudyListener):
         self.ended.append(outcome)
 
 
-def make(trials: int = 4, concurrency: int = 2, seconds: float = math.inf) -> tuple[OptunaSampler, Notes]:
-    notes = Notes()
-    study = optuna.create_study(sampler=build_sampler(0, concurrency), direction="maximize")
-    return OptunaSampler(study, SPACE, trials, concurrency, time.monotonic() + seconds, notes), notes
+def make(
+    trials: int = 4, concurrency: int = 2, seconds: float = math.inf, objective: str = "val_accuracy"
+) -> tuple[OptunaSampler, Notes]:
+    notes, aim = Notes(), Objective(objective)
+    study = optuna.create_study(direction=aim.direction)
+    proposals = Proposals(study, SPACE, SearchSettings(), concurrency)
+    return OptunaSampler(proposals, aim, trials, concurrency, time.monotonic() + seconds, notes), notes
+
+
+def told(sampler: OptunaSampler) -> optuna.trial.FrozenTrial:
+    return sampler._proposals.study.trials[0]
 
 
 def report(epoch: int, accuracy: float, loss: float = 1.0, **more: object) -> dict[str, object]:
@@ -80,9 +89,8 @@ def test_a_stopped_trial_is_told_as_pruned_with_its_intermediate_values() -> Non
     sampler.on_trial_result("a", report(1, 0.4, kept=True))
     sampler.on_trial_result("a", report(2, 0.3))
     sampler.on_trial_complete("a", report(2, 0.3))
-    told = sampler._study.trials[0]
-    assert told.state == TrialState.PRUNED
-    assert told.intermediate_values == {1: 0.4, 2: 0.3}
+    assert told(sampler).state == TrialState.PRUNED
+    assert told(sampler).intermediate_values == {1: 0.4, 2: 0.3}
     outcome = notes.ended[0]
     assert (outcome.state, outcome.value, outcome.epochs) == ("pruned", 0.4, 2)
 
@@ -93,8 +101,8 @@ def test_a_finished_trial_counts_with_the_epoch_that_was_kept() -> None:
     for epoch, accuracy, loss in ((1, 0.4, 1.0), (2, 0.8, 0.9), (3, 0.8, 0.7)):
         sampler.on_trial_result("a", report(epoch, accuracy, loss, kept=True))
     sampler.on_trial_complete("a", report(3, 0.8, 0.7, kept=True))
-    assert sampler._study.trials[0].state == TrialState.COMPLETE
-    assert sampler._study.trials[0].value == 0.8
+    assert told(sampler).state == TrialState.COMPLETE
+    assert told(sampler).value == 0.8
     assert notes.epochs == [(0, 1), (0, 2), (0, 3)]
     assert notes.ended[0].metrics["val_loss"] == 0.7
 
@@ -111,17 +119,35 @@ def test_a_failed_trial_is_scored_worst(how: str) -> None:
     else:
         sampler.on_trial_complete("a", None)
     assert notes.ended[0].state == "failed"
-    assert sampler._study.trials[0].state == TrialState.COMPLETE
-    assert sampler._study.trials[0].value == WORST
+    assert told(sampler).state == TrialState.COMPLETE
+    assert told(sampler).value == 0
 
 
-def test_the_sampler_takes_parameters_together_and_counts_running_trials() -> None:
-    sampler = build_sampler(0, 8)
-    assert isinstance(sampler, optuna.samplers.TPESampler)
-    assert sampler._multivariate
-    assert sampler._group
-    assert sampler._constant_liar
-    assert sampler._n_startup_trials == 16
+def test_with_a_loss_as_objective_less_is_better_and_a_failed_trial_is_told_more_than_any_other() -> None:
+    sampler, notes = make(objective="val_loss")
+    sampler.suggest("a")
+    sampler.on_trial_result("a", report(1, 0.4, 25.0, kept=True))
+    sampler.on_trial_complete("a", report(3, 0.5, 0.7, kept=True))
+    assert notes.ended[0].value == told(sampler).value == 0.7
+    sampler.suggest("b")
+    sampler.on_trial_complete("b", None, error=True)
+    assert sampler._proposals.study.trials[1].value == 25.0
+    assert sampler._proposals.study.direction.name == "MINIMIZE"
+
+
+def test_a_trial_that_started_again_with_half_the_batch_is_known_by_it() -> None:
+    sampler, notes = make()
+    sampler.suggest("a")
+    sampler.on_trial_result("a", report(1, 0.9, kept=True))
+    halved = {"note": "out of memory, so the batch was halved to 16", "batch_size": 16}
+    for epoch, accuracy in ((1, 0.4), (2, 0.5)):
+        sampler.on_trial_result("a", report(epoch, accuracy, kept=True, **halved))
+    sampler.on_trial_complete("a", report(3, 0.6, kept=True, **halved))
+    (outcome,) = notes.ended
+    assert (outcome.number, outcome.state, outcome.value) == (0, "complete", 0.6)
+    assert outcome.params.batch_size == 16
+    assert "batch_size" in outcome.params.model_fields_set
+    assert outcome.reason == halved["note"]
 
 
 def test_tune_can_pickle_it_while_the_study_runs() -> None:

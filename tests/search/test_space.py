@@ -2,6 +2,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import FixedTrial
 
 from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.errors import SettingsError
@@ -47,6 +48,55 @@ def test_a_condition_decides_whether_a_parameter_takes_part(tmp_path: Path) -> N
         assert chosen == {"head_layers"} | more | ({"dropout"} if layers == 2 else set())
 
 
+def test_conditions_reach_through_any_depth_in_any_order(tmp_path: Path) -> None:
+    """Each stands above what it depends on."""
+    deep = space(
+        tmp_path,
+        "  weight_decay: {type: float, low: 0.0, high: 0.1, default: 0.1, unless: {dropout: 0.5}}\n"
+        "  dropout: {type: float, low: 0.0, high: 0.5, step: 0.1, default: 0.3, when: {activation: tanh}}\n"
+        "  activation: {type: choice, values: [relu, tanh], default: tanh, when: {head_width: [16, 32]}}\n"
+        "  head_width: {type: choice, values: [8, 16, 32], default: 16, when: {head_layers: [1, 2]}}\n"
+        "  head_layers: {type: choice, values: [0, 1, 2], default: 1}\n",
+    )
+    assert list(deep.parameters) == ["head_layers", "head_width", "activation", "dropout", "weight_decay"]
+    assert deep.defaults() == {
+        "head_layers": 1,
+        "head_width": 16,
+        "activation": "tanh",
+        "dropout": 0.3,
+        "weight_decay": 0.1,
+    }
+    chosen = {"head_layers": 2, "head_width": 32, "activation": "tanh", "dropout": 0.5, "weight_decay": 0.05}
+    assert deep.suggest(FixedTrial(chosen)).model_fields_set == {"head_layers", "head_width", "activation", "dropout"}
+    chosen["head_width"] = 8
+    assert deep.suggest(FixedTrial(chosen)).model_fields_set == {"head_layers", "head_width", "weight_decay"}
+
+
+def test_whether_a_parameter_takes_part_always_never_or_sometimes(tmp_path: Path) -> None:
+    narrow = load_space("quick").narrowed(SearchSettings(epochs=3))
+    assert narrow.takes_part("views") == "always"  # unless the backbone is cnn, which it can't be
+    assert narrow.takes_part("cnn_blocks") == "never"
+    assert narrow.takes_part("head_width") == "sometimes"
+    assert "cnn_blocks" not in narrow.searched()
+    assert "epochs" not in narrow.searched()
+    assert "head_width" in narrow.searched()
+    chained = space(
+        tmp_path,
+        "  head_layers: 0\n"
+        "  head_width: {type: int, low: 8, high: 64, default: 8, when: {head_layers: 1}}\n"
+        "  activation: {type: choice, values: [relu, tanh], default: relu, unless: {head_width: 8}}\n",
+    )
+    assert [chained.takes_part(name) for name in chained.parameters] == ["always", "never", "always"]
+
+
+def test_a_step_gives_round_numbers(tmp_path: Path) -> None:
+    """Optuna's third step of 0.1 is 0.30000000000000004."""
+    stepped = space(tmp_path, "  dropout: {type: float, low: 0.0, high: 0.5, step: 0.1, default: 0.3}\n")
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = {stepped.suggest(study.ask()).dropout for _ in range(60)}
+    assert found == {0.0, 0.1, 0.2, 0.3, 0.4, 0.5} == set(stepped.parameters["dropout"].options or ())
+
+
 def test_narrowing_fixes_what_the_user_gave() -> None:
     narrow = load_space("quick").narrowed(
         SearchSettings(backbones=("cnn", "mobilenet_0.25", "cnn"), image_size=96, epochs=3, batch_size=8)  # type: ignore[arg-type]
@@ -70,7 +120,21 @@ def test_narrowing_fixes_what_the_user_gave() -> None:
         ("  optimizer: {type: choice, values: [adam, adma], default: adam}\n", "optimizer"),
         ("  optimizer: {type: choice, values: [adam], default: sgd}\n", "default 'sgd' is none of"),
         ("  optimizer: {type: choice, values: [], default: sgd}\n", "optimizer"),
-        ("  dropout: {type: float, low: 0, high: 0.5, default: 0.1, when: {backbone: cnn}}\n", "stands above it"),
+        ("  dropout: {type: float, low: 0, high: 0.5, default: 0.1, when: {backbone: cnn}}\n", "another of its param"),
+        (
+            "  optimizer: adam\n"
+            "  dropout: {type: float, low: 0, high: 0.5, default: 0.1, when: {optimizer: [adam, sdg]}}\n",
+            "the condition of 'dropout': optimizer: input should be",
+        ),
+        (
+            "  dropout: {type: float, low: 0, high: 0.5, default: 0.1, when: {optimizer: adam}}\n"
+            "  optimizer: {type: choice, values: [adam, sgd], default: adam, unless: {epochs: 5}}\n"
+            "  epochs: {type: int, low: 5, high: 6, default: 5, when: {dropout: 0.1}}\n",
+            "go round in a circle: dropout -> optimizer -> epochs -> dropout",
+        ),
+        ("  dropout: {type: float, low: 0.0, high: 0.5, step: 0.2, default: 0.2}\n", "high must be low plus a number"),
+        ("  dropout: {type: float, low: 0.0, high: 0.6, step: 0.2, default: 0.3}\n", "default must be low plus a"),
+        ("  head_width: {type: int, low: 8, high: 64, step: 8, default: 12}\n", "default must be low plus a number"),
         ("  - x\n", "mapping"),
     ],
 )

@@ -33,6 +33,7 @@ def run(tracker: Tracker) -> str:
 
 def test_the_first_version_is_champion_and_the_next_candidate(tracker: Tracker, bundle: Path, run: str) -> None:
     first = register(tracker, bundle, "pets", run, accuracy=0.91234)
+    (bundle / "checksums.json").write_text('{"another": "model"}')
     second = register(tracker, bundle, "pets", run)
     assert (first.name, first.version, first.alias, str(first)) == ("pets", 1, "champion", "models:/pets@champion")
     assert (second.version, second.alias) == (2, "candidate")
@@ -40,6 +41,15 @@ def test_the_first_version_is_champion_and_the_next_candidate(tracker: Tracker, 
     version = tracker.client.get_model_version("pets", "1")
     assert (version.run_id, version.tags["accuracy"]) == (run, "0.9123")
     assert str(tracker.client.get_model_version_by_alias("pets", "champion").version) == "1"
+
+
+def test_a_study_that_is_taken_up_registers_its_bundle_once(tracker: Tracker, bundle: Path, run: str) -> None:
+    first = register(tracker, bundle, "pets", run)
+    assert register(tracker, bundle, "pets", run) == first
+    (bundle / "checksums.json").write_text('{"another": "model"}')
+    second = register(tracker, bundle, "pets", run)
+    assert register(tracker, bundle, "pets", run) == second
+    assert second.version == 2
 
 
 @pytest.mark.parametrize("ref", ["models:/pets@champion", "models:/pets/1"])

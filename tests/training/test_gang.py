@@ -113,6 +113,9 @@ def test_two_workers_train_like_one(gang: Gang, tmp_path: Path) -> None:
     assert together["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-4)
     assert together["val_accuracy"] == pytest.approx(alone["val_accuracy"])
     assert together["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+    assert together["val_f1_macro"] == pytest.approx(alone["val_f1_macro"])
+    assert together["val_balanced_accuracy"] == pytest.approx(alone["val_balanced_accuracy"])
+    assert together["val_balanced_accuracy"] != pytest.approx(alone["val_accuracy"], abs=1e-4), "the classes differ"
     for mine, other in zip(weights, expected, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5)
 

@@ -1,14 +1,12 @@
-import numpy as np
+import pytest
 
 from imgcls_ray.config import TrialSettings
-from imgcls_ray.training.optimizer import learning_rates
+from imgcls_ray.models.network import build_head
+from imgcls_ray.training.optimizer import build_groups
 
 
-def test_cosine_falls_to_zero_and_constant_stays() -> None:
-    cosine = learning_rates(TrialSettings(learning_rate=0.1, schedule="cosine"), np.arange(11), 10)
-    assert cosine[0] == np.float32(0.1)
-    assert cosine[5] == np.float32(0.05)
-    assert abs(cosine[10]) < 1e-8
-    assert (np.diff(cosine) < 0).all()
-    constant = learning_rates(TrialSettings(learning_rate=0.1, schedule="constant"), np.arange(11), 10)
-    assert (constant == np.float32(0.1)).all()
+@pytest.mark.parametrize("name", ["sgd", "rmsprop"])
+def test_momentum_is_what_the_settings_say(name: str) -> None:
+    settings = TrialSettings(optimizer=name, momentum=0.5)  # type: ignore[arg-type]
+    (group,) = build_groups(settings, build_head(settings, 4, 2))
+    assert group.optimizer.momentum == 0.5

@@ -1,0 +1,72 @@
+"""`imgcls trials`: what became of each trial of a study, read from its journal; the study may be running."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgcls_ray.cli.options import Json, Storage
+
+if TYPE_CHECKING:
+    from imgcls_ray.cli.output import Output
+
+STATES = ("complete", "pruned", "failed", "running")
+
+
+def trials(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")],
+    state: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only these: complete, pruned, failed or running.", show_default="all"),
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, metavar="N", help="The best N only.", show_default="all")] = None,
+    storage: Storage = "./imgcls-runs",
+    as_json: Json = False,
+) -> None:
+    """List the trials of a study, the best first. A trial that was cut off by a kill counts as running."""
+    from pathlib import Path
+
+    from imgcls_ray.cli.output import output
+    from imgcls_ray.errors import SettingsError, nearest
+    from imgcls_ray.search.record import known_study
+    from imgcls_ray.search.rows import list_trials
+    from imgcls_ray.storage import Storage as Root
+
+    if state is not None and state not in STATES:
+        raise SettingsError(f"--state is one of {', '.join(STATES)}; received '{state}'{nearest(state, STATES)}.")
+    root = Root(Path(storage).expanduser().resolve())
+    folder = root.study(study)
+    known_study(root.studies, study)
+    rows = [row for row in list_trials(folder, study) if state in (None, row.state)][:top]
+    with output(as_json) as out:
+        if as_json:
+            out.document([row.to_json() for row in rows])
+        else:
+            _print(out, [row.to_json() for row in rows])
+
+
+def _print(out: "Output", rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    varied = _varied([row["params"] for row in rows])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("trial", "state", "value", "epochs", "seconds"):
+        table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+    table.add_column("settings that differ", overflow="fold")
+    for row in rows:
+        value = "" if row["value"] is None else f"{row['value']:.4f}"
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
+        cells = [str(row["number"]), row["state"], value, str(row["epochs"]), seconds]
+        chosen = ((name, _short(row["params"][name])) for name in varied if name in row["params"])
+        table.add_row(*cells, Text("  ".join(f"{name}={value}" for name, value in chosen)))
+    out.console.print(table)
+
+
+def _varied(params: list[dict[str, Any]]) -> list[str]:
+    """The parameters that not all trials have the same value of, in their order."""
+    names = list(dict.fromkeys(name for one in params for name in one))
+    return [name for name in names if len({str(one.get(name)) for one in params}) > 1]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,101 @@
+"""A study whose trials only pretend to train: no TensorFlow, some ms an epoch, values that follow from the settings."""
+
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+
+import imgcls_ray.search.study as studies
+from imgcls_ray.config import SearchSettings, Size
+from imgcls_ray.search.journal import sole_driver
+from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome
+from imgcls_ray.search.parameters import Choice, Fixed, Float
+from imgcls_ray.search.resources import TrialResources
+from imgcls_ray.search.space import SearchSpace
+from imgcls_ray.search.trainable import TrialContext, TrialTrainable
+from imgcls_ray.training.job import TrialData, TrialJob
+from imgcls_ray.training.runner import Runner
+
+EPOCHS = 6
+PID = "worker.pid"
+"""The number of the process that trains, in the study's folder."""
+SPACE = SearchSpace(
+    parameters={
+        "dropout": Float(type="float", low=0, high=0.5, default=0.25),
+        "learning_rate": Float(type="float", low=1e-4, high=1e-1, log=True, default=1e-3),
+        "optimizer": Choice(type="choice", values=["adam", "sgd"], default="adam"),
+        "epochs": Fixed(value=EPOCHS),
+    }
+)
+
+
+class Pretender(Runner):
+    """Its state is a number that each epoch adds to: who goes on from a wrong one reports wrong values."""
+
+    state = 0.0
+
+    def start_trial(self, job: TrialJob) -> None:
+        settings = job.settings
+        self.step = 1 / (2 + abs(math.log10(settings.learning_rate) + 2.5) + settings.dropout)
+        self.state = 0.0 if settings.optimizer == "adam" else 0.1
+
+    def train_epoch(self) -> dict[str, float]:
+        time.sleep(0.02)
+        self.state += self.step / EPOCHS
+        value = min(self.state, 1.0)
+        names = ("loss", "val_loss", "learning_rate", "seconds")
+        return {**dict.fromkeys(names, 1 - value), "accuracy": value, "val_accuracy": value}
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(self.state))
+
+    def load(self, path: Path) -> None:
+        self.state = float(path.read_text())
+
+    def save_weights(self, path: Path) -> None:
+        self.save(path)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class PretendedTrainable(TrialTrainable):
+    """Trains with a `Pretender`."""
+
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:
+        self._context, self._runner = context, Pretender()
+        (context.folder / PID).write_text(str(os.getpid()))
+        self._take(config)
+
+
+def run(
+    folder: Path, trials: int, listener: StudyListener | None = None, every: float = 0, concurrency: int = 1
+) -> StudyOutcome:
+    """Run the study in `folder`, or take it up. Ray must be initialised."""
+    study = studies.Study(
+        info=StudyInfo("s", trials, {}, {}),
+        folder=folder,
+        space=SPACE,
+        settings=SearchSettings(trials=trials, checkpoint_seconds=every),
+        data={("cnn", "native"): TrialData(folder, Size(8, 8), 3, 2)},
+        resources=TrialResources(concurrency, 1, 1, 0),
+        validation=100,
+    )
+    before, studies.TrialTrainable = studies.TrialTrainable, PretendedTrainable  # type: ignore[misc]
+    try:
+        with sole_driver(folder):
+            return studies.run_study(study, listener or StudyListener())
+    finally:
+        studies.TrialTrainable = before  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
+    from tests.search import pretended  # by its name, so that the actors find it
+
+    pretended.run(Path(sys.argv[2]), int(sys.argv[3]), every=float(sys.argv[4]), concurrency=int(sys.argv[5]))

@@ -1,0 +1,85 @@
+"""Sampler, scheduler and objective together, run by Tune on trials that only pretend to train."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import imgcls_ray.search.study as studies
+from imgcls_ray.config import SearchSettings, Size
+from imgcls_ray.search.journal import sole_driver
+from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome
+from imgcls_ray.search.parameters import Choice, Fixed, Float
+from imgcls_ray.search.resources import TrialResources
+from imgcls_ray.search.space import SearchSpace
+from imgcls_ray.training.job import TrialData
+from tests.search.pretended import EPOCHS, PretendedTrainable
+
+SPACE = SearchSpace(
+    parameters={
+        "optimizer": Choice(type="choice", values=["adam", "sgd"], default="adam"),
+        "dropout": Float(type="float", low=0, high=0.5, step=0.25, default=0.5),
+        "learning_rate": Choice(type="choice", values=[1e-4, 3e-3], default=1e-4, when={"optimizer": "adam"}),
+        "epochs": Fixed(value=EPOCHS),
+    }
+)
+"""Nine settings. The defaults are the worst: the largest dropout, the worse optimiser, the rate far from the best."""
+
+
+class Notes(StudyListener):
+    def __init__(self) -> None:
+        self.trials = 0
+        self.told: list[str] = []
+
+    def study_started(self, study: StudyInfo) -> None:
+        self.trials = study.trials
+
+    def study_told(self, sentence: str) -> None:
+        self.told.append(sentence)
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[StudyOutcome, Notes]:
+    monkeypatch.setattr(studies, "TrialTrainable", PretendedTrainable)
+    study = studies.Study(
+        info=StudyInfo("s", 30, {}, {}),
+        folder=folder,
+        space=SPACE,
+        settings=SearchSettings.model_validate({"trials": 30, **settings}),
+        data={("cnn", "native"): TrialData(folder, Size(8, 8), 3, 2)},
+        resources=TrialResources(1, 1, 1, 0),
+        validation=1000,
+    )
+    notes = Notes()
+    with sole_driver(folder):
+        return studies.run_study(study, notes), notes
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"sampler": "grid", "scheduler": "none", "objective": "val_loss"}, "no trial is stopped: at most 54 epochs"),
+        (
+            {"sampler": "tpe", "scheduler": "median", "objective": "val_loss"},
+            "from epoch 2 on a trial below the median",
+        ),
+        ({"sampler": "random", "scheduler": "asha"}, "of 9 trials about 3 after epoch 2"),
+    ],
+)
+def test_a_finite_space_is_gone_through_once(
+    settings: dict[str, str], words: str, ray_local: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome, notes = run(tmp_path, monkeypatch, **settings)
+    assert notes.trials == 9
+    assert notes.told[0] == "the space has 9 different settings: no more trials than that"
+    assert words in notes.told[1]
+    assert [trial.number for trial in outcome.trials] == list(range(9))
+    assert len({trial.params.model_dump_json() for trial in outcome.trials}) == 9
+    assert outcome.defaults is not None
+    assert (outcome.defaults.number, outcome.defaults.epochs) == (0, EPOCHS), "the defaults are never stopped"
+    pruned = [trial for trial in outcome.trials if trial.state == "pruned"]
+    assert bool(pruned) == (settings["scheduler"] != "none")
+    if not pruned:
+        best = min(outcome.trials, key=lambda trial: trial.metrics["val_loss"])
+        assert outcome.leader == outcome.best == best
+        assert (best.params.dropout, best.params.optimizer) == (0, "sgd")
+        assert best.value == best.metrics["val_loss"]
