@@ -22,7 +22,8 @@ from imgcls_ray.config import (
 )
 from imgcls_ray.ingestion import Ingested
 from imgcls_ray.ingestion import ingest as preprocess
-from imgcls_ray.pipeline import RunListener, run
+from imgcls_ray.layouts import split, split_and_augment
+from imgcls_ray.pipeline import RunListener, run, search
 from imgcls_ray.result import RunResult
 from imgcls_ray.tracking.registry import resolve
 
@@ -44,6 +45,9 @@ __all__ = [
     "load_settings",
     "preprocess",
     "run",
+    "search",
+    "split",
+    "split_and_augment",
 ]
 
 

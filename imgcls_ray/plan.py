@@ -6,6 +6,7 @@ from pathlib import Path
 
 from imgcls_ray.config import RunSettings, Size, flatten, parse_size
 from imgcls_ray.data.index import INDEX
+from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.manifest import MANIFEST
 from imgcls_ray.data.preprocess import Preprocessed, open_preprocessed
 from imgcls_ray.data.sources import Source, list_source
@@ -19,6 +20,7 @@ from imgcls_ray.search.samplers import check_sampler
 from imgcls_ray.search.space import SearchSpace, load_space
 from imgcls_ray.storage import Storage, folder_name
 from imgcls_ray.tracking.location import check_reachable, resolve_uri
+from imgcls_ray.training.weighting import class_weights
 
 SETTINGS = "settings.yaml"
 """The settings that a study began with, in its folder."""
@@ -90,9 +92,14 @@ def make_plan(settings: RunSettings) -> Plan:
     _check_job(settings)
     storage = Storage.open(settings.storage)
     prepared = open_preprocessed(Path(settings.data).expanduser().resolve()) if is_prepared(settings.data) else None
-    source = None if prepared else list_source(settings.data, settings.preprocess.source, unpack=storage.unpacked)
+    if prepared:
+        source, labels = None, prepared.index.labels
+    else:
+        source = list_source(settings.data, settings.preprocess.source, unpack=storage.unpacked)
+        labels = source.labels
     space = load_space(settings.search.space).narrowed(settings.search)
     check_sampler(settings.search, space)
+    _check_weighting(space, labels)
     own = Size(prepared.index.pixels.height, prepared.index.pixels.width) if prepared else None
     sizes = {
         (name, text): _size(name, text, own)
@@ -113,6 +120,12 @@ def make_plan(settings: RunSettings) -> Plan:
     _check_continued(plan)
     check_reachable(tracking)
     return plan
+
+
+def _check_weighting(space: SearchSpace, labels: Labels) -> None:
+    """Classes that `class_weighting` names must be there; their numbers are not known yet."""
+    for value in map(str, space.values("class_weighting")):
+        class_weights(value, labels, [1] * len(labels))
 
 
 def is_prepared(data: str) -> bool:
