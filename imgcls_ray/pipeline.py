@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imgcls_ray import quiet
 from imgcls_ray.config import RunSettings, Size, flatten
 from imgcls_ray.config.saving import without_users, write_settings
-from imgcls_ray.data.files import write_atomic
+from imgcls_ray.data.files import first_missing, remove_empty, write_atomic
 from imgcls_ray.data.index import INDEX
 from imgcls_ray.data.preprocess import Preprocessed, preprocess, set_folder
 from imgcls_ray.errors import DataError, InputError
@@ -71,6 +71,7 @@ def run(settings: RunSettings, listener: RunListener | None = None) -> RunResult
     started = time.perf_counter()
     plan = make_plan(settings)
     folder = plan.storage.study(plan.study)
+    made = first_missing(folder)
     with writing(plan.storage.root), sole_driver(folder):
         try:
             # First of all: from here on the study can be taken up.
@@ -81,16 +82,15 @@ def run(settings: RunSettings, listener: RunListener | None = None) -> RunResult
                 return _run(plan, listener, started)
         except InputError:
             if not settings.resume and not (folder / JOURNAL).exists():
-                _forget(folder)
+                _forget(folder, made)
             raise
 
 
-def _forget(folder: Path) -> None:
-    """Free the name of a study that did not begin."""
+def _forget(folder: Path, made: Path | None) -> None:
+    """Free the name of a study that did not begin; `made` is the topmost folder that was made for it."""
     for name in (RECORD, SETTINGS, LOCK):
         (folder / name).unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    remove_empty(folder, made)
 
 
 def search(settings: RunSettings, listener: RunListener | None = None) -> RunResult:

@@ -107,3 +107,18 @@ def storing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+def first_missing(path: Path) -> Path | None:
+    """The topmost folder that is not there yet on the way to `path`; None where all are."""
+    missing = None
+    while not path.exists():
+        missing, path = path, path.parent
+    return missing
+
+
+def remove_empty(folder: Path, made: Path | None) -> None:
+    """Remove `folder` and those above it that this run made, as far as they are empty."""
+    while made and folder.is_relative_to(made) and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

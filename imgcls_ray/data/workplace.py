@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imgcls_ray.data.files import storing
+from imgcls_ray.data.files import first_missing, remove_empty, storing
 from imgcls_ray.errors import ImgclsError
 
 WORK = ".work"
@@ -30,7 +30,7 @@ def workplace(folder: Path) -> Iterator[Path]:
     Raises:
         StorageError: `folder` can't be made or written.
     """
-    made = _first_missing(folder)
+    made = first_missing(folder)
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     work = folder / WORK
@@ -46,7 +46,7 @@ def workplace(folder: Path) -> Iterator[Path]:
         except ImgclsError:
             if not begun:
                 shutil.rmtree(work, ignore_errors=True)
-                _remove_empty(folder, made)
+                remove_empty(folder, made)
             raise
 
 
@@ -75,17 +75,3 @@ def _clean(folder: Path) -> None:
     for entry in folder.iterdir():
         if _HALF_WRITTEN.fullmatch(entry.name) and entry.is_file():
             entry.unlink(missing_ok=True)
-
-
-def _first_missing(path: Path) -> Path | None:
-    missing = None
-    while not path.exists():
-        missing, path = path, path.parent
-    return missing
-
-
-def _remove_empty(folder: Path, made: Path | None) -> None:
-    """Remove `folder` and those above it that this run made, as far as they are empty."""
-    while made and folder.is_relative_to(made) and folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent
