@@ -44,6 +44,8 @@ def dataset_of(blocks: Sequence[pa.Table]) -> Any:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Ray Data's remarks to its log file; errors still reach the console."""
+    import ray.data  # noqa: F401 - which sets up its handlers
+
     handlers = [h for h in logging.getLogger("ray.data").handlers if isinstance(h, logging.StreamHandler)]
     levels = [handler.level for handler in handlers]
     for handler in handlers:
