@@ -94,7 +94,7 @@ def test_what_differs_is_named_before_anything_starts(
 ) -> None:
     with pytest.raises(SettingsError, match=r"search\.seed of 'alone' was 0 and is now 1"):
         search(settings(prepared, storage, resume=True, seed=1))
-    with pytest.raises(SettingsError, match=r"space\.epochs"):
+    with pytest.raises(SettingsError, match=r"search\.epochs of 'alone' was 2 and is now 5"):
         search(settings(prepared, storage, resume=True, epochs=5))
     with pytest.raises(SettingsError, match="more trials, not fewer"):
         search(settings(prepared, storage, resume=True, trials=1))

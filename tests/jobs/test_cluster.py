@@ -109,7 +109,7 @@ def test_both_nodes_trained_at_the_same_time(
 ) -> None:
     """By the processes that reported: on which node each ran, says Ray, and from when to when, say Tune's notes."""
     study = two_nodes.root / "runs" / "studies" / job[1]["study"]
-    [notes] = sorted(study.glob("tune/experiment_state-*.json"))[-1:]
+    [notes] = sorted(study.glob("tune*/experiment_state-*.json"))[-1:]
     results = [json.loads(state)["last_result"] for _, state in json.loads(notes.read_text())["trial_data"]]
     node_of = {actor["pid"]: actor["node_id"] for actor in two_nodes.get("actors") if actor["node_id"]}
     first, second = ((r["timestamp"] - r["time_total_s"], r["timestamp"]) for r in results)
