@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_with_several_at_once_each_trial_ends_once(undisturbed: tuple[StudyOutco
     assert len({trial.params.model_dump_json() for trial in outcome.trials}) == TRIALS
 
 
-class Watcher(StudyListener):
+class Watcher(StudyListener, ABC):
     """Does something once, after the third epoch of the first trial."""
 
     def __init__(self) -> None:
@@ -96,8 +97,9 @@ class Watcher(StudyListener):
         if (number, epoch) == (0, 3) and not self.done:
             self.done = self.act()
 
+    @abstractmethod
     def act(self) -> int:
-        raise NotImplementedError
+        """What it does; not 0."""
 
 
 class Killer(Watcher):
