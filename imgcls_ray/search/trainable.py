@@ -43,7 +43,8 @@ class TrialContext:
     def job(self, settings: TrialSettings) -> TrialJob:
         """The job of a trial with these settings."""
         data = self.data[settings.backbone, settings.image_size]
-        return TrialJob(settings, trial_seed(self.seed, settings), data)
+        start = None if settings.from_trial is None else self.weights_path(settings.from_trial).read_bytes()
+        return TrialJob(settings, trial_seed(self.seed, settings), data, start)
 
     def weights_path(self, number: int) -> Path:
         """Where a trial leaves the weights of its best epoch."""
