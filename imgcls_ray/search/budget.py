@@ -39,8 +39,7 @@ class Budget:
 
     def describe(self) -> str:
         """The division in a line, for a study of two stages."""
-        trials = (
-            f"of {self.trials} trials {self.probes} probe and {self.trials - self.probes} fine-tune the best of them"
-        )
+        tuned = self.trials - self.probes
+        trials = f"of {self.trials} trials {self.probes} probe and {tuned} fine-tune the best of them"
         time = "" if math.isinf(self.seconds) else f", probing for at most {self.probe_seconds:g} of {self.seconds:g} s"
         return f"two stages: {trials}{time}; what probing leaves goes to fine-tuning"

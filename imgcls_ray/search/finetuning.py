@@ -36,10 +36,9 @@ class FineTuning(SearchSpace):
         """The second stage of `space` with these parameters in the place of its section."""
         numbers = list(starts)
         start = Choice(type="choice", values=list(numbers), default=numbers[0])
-        rest = {
-            name: getattr(space, name) for name in SearchSpace.model_fields if name not in ("parameters", "finetune")
-        }
-        return cls(parameters={START: start, **section}, starts=dict(starts), **rest)
+        return cls.model_validate(
+            {**dict(space), "parameters": {START: start, **section}, "finetune": {}, "starts": dict(starts)}
+        )
 
     def settled(self, chosen: Mapping[str, Any]) -> TrialSettings:
         """The start's settings with what was chosen in their place."""

@@ -99,8 +99,8 @@ def _in_full(parameters: dict[str, Any]) -> dict[str, Any]:
 def _finetune(source: str, section: Any) -> dict[str, Any]:
     if not isinstance(section, dict) or "unfrozen_layers" not in section:
         raise SettingsError(
-            f"In the search space '{source}' the section 'finetune' must be a mapping with 'unfrozen_layers': say there "
-            "how many of the last layers are trained."
+            f"In the search space '{source}' the section 'finetune' must be a mapping with 'unfrozen_layers': say "
+            "there how many of the last layers are trained."
         )
     fixed = next((name for name in section if name in PROBED), None)
     if fixed is not None:
@@ -122,7 +122,7 @@ def _check_stages(source: str, space: SearchSpace) -> None:
             "'unfrozen_layers' out there, or leave out the section."
         )
     parameter = tuning.parameters["unfrozen_layers"]
-    if parameter.conditions or min(parameter.options or [0]) < 1:
+    if parameter.conditions or any(int(value) < 1 for value in parameter.options or [0]):
         raise SettingsError(
             f"In the search space '{source}' the section 'finetune' must have 1 layer or more to unfreeze in each "
             "trial: mend the values of 'unfrozen_layers', and give it no conditions."

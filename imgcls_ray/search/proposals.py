@@ -39,8 +39,8 @@ class Proposals:
         before: Sequence[FrozenTrial] = (),
         first: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """`before`: trials of another study that the sampler is to know; `first`: what is tried right after the defaults,
-        by Optuna's names."""
+        """`before`: trials of another study that the sampler is to know; `first`: what is tried right after the
+        defaults, by Optuna's names."""
         self.study, self._space, self._settings, self._concurrency = study, space, settings, concurrency
         study.sampler = optuna.samplers.RandomSampler()  # never asked
         self._draft = optuna.create_study(direction=study.direction)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from optuna.trial import BaseTrial
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from imgcls_ray.config import SearchSettings, Settings, TrialSettings
 from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed, Int, Value
@@ -26,7 +26,7 @@ class SearchSpace(Settings):
     """Parameters by name, in the order in which they are asked for: those that a condition names come first."""
 
     parameters: dict[str, AnyParameter]
-    finetune: dict[str, AnyParameter] = {}
+    finetune: dict[str, AnyParameter] = Field(default_factory=dict)
     """Parameters of the second stage, by name; empty where there is none. See `search.finetuning`."""
 
     @field_validator("parameters", "finetune")

@@ -1,7 +1,6 @@
 """A study: trials of one search space on one data set, run by Tune."""
 
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
