@@ -96,7 +96,8 @@ def _searched(study: optuna.Study, importance: Mapping[str, float]) -> tuple[Sea
     ranges: dict[str, BaseDistribution] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
-            ranges.setdefault(name, distribution)
+            if not distribution.single():  # a choice of one is not searched
+                ranges.setdefault(name, distribution)
     first = trials[0].params if trials else {}
     found = [
         Searched(
@@ -114,7 +115,7 @@ def _searched(study: optuna.Study, importance: Mapping[str, float]) -> tuple[Sea
 def in_words(distribution: BaseDistribution) -> str:
     """A range for the reader: `0.0001 to 0.01, log`; `2 to 8 in steps of 2`; `adam, sgd`."""
     if isinstance(distribution, CategoricalDistribution):
-        return ", ".join(str(choice) for choice in distribution.choices)
+        return ", ".join(map(short, distribution.choices))
     if isinstance(distribution, FloatDistribution | IntDistribution):
         step = distribution.step
         steps = (
@@ -122,6 +123,13 @@ def in_words(distribution: BaseDistribution) -> str:
         )
         return f"{distribution.low:g} to {distribution.high:g}{', log' if distribution.log else steps}"
     return str(distribution)
+
+
+def short(value: Any) -> str:
+    """A setting in few letters, as a space's YAML would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _fixed(params: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

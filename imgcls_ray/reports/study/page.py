@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 
@@ -13,7 +12,7 @@ from imgcls_ray.data.files import storing, write_atomic
 from imgcls_ray.evaluation.certainty import Certainty, Standing
 from imgcls_ray.reports.frame import template
 from imgcls_ray.reports.page import REPORT, REPORT_JSON
-from imgcls_ray.reports.study.facts import study_report, varied
+from imgcls_ray.reports.study.facts import short, study_report, varied
 from imgcls_ray.reports.study.plot import Plot
 from imgcls_ray.reports.study.report import StudyReport
 
@@ -80,13 +79,6 @@ def study_page(report: StudyReport, plots: Sequence[Plot]) -> str:
         columns=searched + [name for name in columns if name not in searched],
         short=short,
     )
-
-
-def short(value: Any) -> str:
-    """A setting in few letters."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class _Painter:
             yield drawn("importance", words, (WIDE, 0.6 + 0.28 * len(judged)), self._importance)
         if len(self._scored) > 1:
             for one in report.parameters[:SLICES]:
-                if sum(one.name in trial.params for trial in self._scored) > 1:
+                if len({trial.params[one.name] for trial in self._scored if one.name in trial.params}) > 1:
                     yield self._slice(one.name)
 
     def _colour(self, number: float) -> str:
