@@ -17,9 +17,11 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from optuna.exceptions import ExperimentalWarning
 
-from imgcls_ray.reports.study.plot import CARD, LINE, SOFT, Plot
+from imgcls_ray.reports.study.plot import CARD, COMPLETE, DEFAULTS, LEADER, LINE, PRUNED, SOFT, Plot
 
 FONT = "font: {size}px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+STRENGTH = (PRUNED, COMPLETE, DEFAULTS, LEADER)
+"""Of the points' colours, the weakest first."""
 SALT = "imgcls"
 """Makes the names of parts the same each time: a page that is made again is equal."""
 
@@ -90,6 +92,9 @@ def _svg(figure: Figure) -> str:
 
 
 def paint(points: Any, colours: Sequence[str]) -> None:
-    """Give the points of a scatter plot (a `PathCollection`) their colours, in their order."""
+    """Give the points of a scatter plot (a `PathCollection`) their colours; the strong ones lie on top."""
+    order = sorted(range(len(colours)), key=lambda number: STRENGTH.index(colours[number]))
     points.set_array(None)
-    points.set(facecolor=list(colours), edgecolor=CARD, linewidth=0.6, sizes=[34])
+    points.set_offsets(points.get_offsets()[order])
+    points.set(facecolor=[colours[number] for number in order], edgecolor=CARD, linewidth=0.6, sizes=[34])
+    points.set_clip_on(False)

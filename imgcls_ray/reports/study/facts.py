@@ -76,7 +76,7 @@ def importances(study: optuna.Study) -> tuple[Mapping[str, float], str | None]:
         return {}, f"It is told from {LEAST} trials with a value on; there {_are(len(values))}."
     if len(set(values)) == 1:
         return {}, "All trials have the same value: nothing made a difference."
-    found = get_param_importances(copy, evaluator=evaluator(len(values)))
+    found = get_param_importances(copy, evaluator=evaluator(len(values)), params=list(searched(study)))
     if not any(found.values()):
         return {}, "The best trials are spread like all others: no parameter stands out."
     return found, None
@@ -91,13 +91,18 @@ def _are(number: int) -> str:
     return f"is {number}" if number == 1 else f"are {number or 'none'}"
 
 
+def searched(study: optuna.Study) -> dict[str, BaseDistribution]:
+    """The parameters that trials were asked for, in the order of the space; a choice of one is not searched."""
+    found: dict[str, BaseDistribution] = {}
+    for trial in study.get_trials(deepcopy=False):
+        for name, distribution in trial.distributions.items():
+            if not distribution.single():
+                found.setdefault(name, distribution)
+    return found
+
+
 def _searched(study: optuna.Study, importance: Mapping[str, float]) -> tuple[Searched, ...]:
     trials = study.get_trials(deepcopy=False)
-    ranges: dict[str, BaseDistribution] = {}
-    for trial in trials:
-        for name, distribution in trial.distributions.items():
-            if not distribution.single():  # a choice of one is not searched
-                ranges.setdefault(name, distribution)
     first = trials[0].params if trials else {}
     found = [
         Searched(
@@ -107,7 +112,7 @@ def _searched(study: optuna.Study, importance: Mapping[str, float]) -> tuple[Sea
             trials=sum(name in trial.params for trial in trials),
             importance=importance.get(name),
         )
-        for name, distribution in ranges.items()
+        for name, distribution in searched(study).items()
     ]
     return tuple(sorted(found, key=lambda one: -(one.importance or 0.0)))
 

@@ -102,7 +102,8 @@ class _Painter:
         return axes
 
     def _importance(self) -> Any:
-        axes = dress(plots.plot_param_importances(self._study, evaluator=evaluator(len(self._scored))))
+        judged = [one.name for one in self._report.parameters if one.importance is not None]
+        axes = dress(plots.plot_param_importances(self._study, evaluator=evaluator(len(self._scored)), params=judged))
         for bar in axes.patches:
             bar.set_facecolor(COMPLETE)
         for text in axes.texts:
@@ -138,7 +139,8 @@ def _name_ticks(axes: Any, distribution: BaseDistribution) -> None:
         axes.set_xticks(axes.get_xticks(), names, **turn)
     elif isinstance(distribution, FloatDistribution | IntDistribution) and distribution.log:
         marks = np.geomspace(distribution.low, distribution.high, 3)
-        axes.set_xticks(marks, [f"{mark:.2g}" for mark in marks])
+        whole = isinstance(distribution, IntDistribution)
+        axes.set_xticks(marks, [f"{mark:.0f}" if whole else f"{mark:.2g}" for mark in marks])
         axes.set_xticks([], minor=True)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=isinstance(distribution, IntDistribution)))

@@ -9,8 +9,8 @@ from imgcls_ray.search.journal import noted_outcome
 def shown(study: optuna.Study) -> optuna.Study:
     """A copy in memory in which each trial that has a value is complete with it.
 
-    Of two objectives it has the first. Optuna's plots pass over trials that were stopped early, which are most of a study, and count those that failed with
-    the worst value, which is ours for the sampler. Numbers stay as they are.
+    Of two objectives it has the first. Optuna's plots pass over trials that were stopped early, which are most of a
+    study, and count those that failed with the worst value, which is ours for the sampler. Numbers stay as they are.
     """
     copy = optuna.create_study(directions=study.directions[:1], study_name=study.study_name)
     copy.add_trials([_as_shown(trial) for trial in study.get_trials(deepcopy=False)])
