@@ -17,6 +17,8 @@ from imgcls_ray.reports.study.report import StudyReport
 from imgcls_ray.reports.study.shown import shown
 from imgcls_ray.search.journal import noted_outcome
 
+LEAST = 5
+"""Trials with a value from which slices are drawn."""
 SLICES = 12
 """Parameters that get a slice, the most important first."""
 WIDE, NARROW = 9.4, 3.3
@@ -61,7 +63,7 @@ class _Painter:
         if judged:
             words = "importance: " + ", ".join(f"{one.name} {one.importance:.2f}" for one in judged)
             yield drawn("importance", words, (WIDE, 0.6 + 0.28 * len(judged)), self._importance)
-        if len(self._scored) > 1:
+        if len(self._scored) >= LEAST:
             for one in report.parameters[:SLICES]:
                 if len({trial.params[one.name] for trial in self._scored if one.name in trial.params}) > 1:
                     yield self._slice(one.name)
