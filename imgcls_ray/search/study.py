@@ -17,6 +17,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import Stopper
 
 from imgcls_ray.config import SearchSettings, TrialSettings
+from imgcls_ray.data.files import write_atomic
 from imgcls_ray.errors import Interrupted, TrainingError
 from imgcls_ray.search.budget import Budget
 from imgcls_ray.search.choice import choose
@@ -237,6 +238,10 @@ def _second_stage(
         listener.study_told(f"no second stage: {why}")
         return None
     from_trials = {outcome.number: outcome.params for outcome in starts}
+    for number in from_trials:
+        if not context.start_path(number).exists():
+            context.start_path(number).parent.mkdir(exist_ok=True)
+            write_atomic(context.start_path(number), context.weights_path(number).read_bytes())
     section, data = prepare(from_trials)
     space = FineTuning.of(study.space, section, from_trials)
     stage = _Stage(study, optuna_study, space, replace(context, tuned=data), left, first=space.firsts())
@@ -358,8 +363,6 @@ def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
     kept = {outcome.best.number, 0, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
-    # Those from which others start stay as well: a fine-tuning trial can't be repeated without.
-    kept |= {trial.params.from_trial for trial in outcome.trials if trial.params.from_trial is not None}
     for trial in outcome.trials:
         if trial.number in kept:
             continue

@@ -47,11 +47,15 @@ class TrialContext:
         place, seed = (settings.backbone, settings.image_size), trial_seed(self.seed, settings)
         if settings.from_trial is None:
             return TrialJob(settings, seed, self.data[place])
-        return TrialJob(settings, seed, self.tuned[place], self.weights_path(settings.from_trial).read_bytes())
+        return TrialJob(settings, seed, self.tuned[place], self.start_path(settings.from_trial).read_bytes())
 
     def weights_path(self, number: int) -> Path:
         """Where a trial leaves the weights of its best epoch."""
         return self.folder / "weights" / f"trial-{number:04}.npz"
+
+    def start_path(self, number: int) -> Path:
+        """Where the weights of a probe trial stay that others start from: these can't be repeated without."""
+        return self.folder / "starts" / f"trial-{number:04}.npz"
 
     def checkpoint(self, number: int) -> TrialCheckpoint:
         """What a trial goes on from after a kill."""
