@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -15,8 +14,8 @@ from imgcls_ray.training.job import TrialData, TrialJob
 from imgcls_ray.training.network import load_backbone, whole_network
 from imgcls_ray.training.runner import Solo
 from tests.conftest import assert_same, ingested
+from tests.random_weights import NAME, random_weights
 
-NAME = "mobilenet_0.25"
 SIZE = Size(32, 32)
 
 
@@ -28,17 +27,7 @@ def prepared(ray_local: None, pictures: Path, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def embeddings(prepared: Preprocessed, tmp_path_factory: pytest.TempPathFactory) -> Embeddings:
     folder = tmp_path_factory.mktemp("embeddings")
-    # Keras' random kernels, unscaled by the statistics of batch normalisation, fade to nothing after some layers.
-    backbone = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(32, 32, 3))
-    rng = np.random.default_rng(0)
-    for layer in backbone.layers:
-        for variable in layer.weights:
-            if "kernel" in variable.name:
-                fan_in = np.prod(variable.shape[:2]) * (1 if "_dw_" in layer.name else variable.shape[2])
-                variable.assign(rng.normal(0, np.sqrt(6 / fan_in), variable.shape))
-    file = folder / f"{NAME}_random.weights.h5"
-    backbone.save_weights(file)
-    weights = resolve_weights(NAME, (str(file),))
+    weights = resolve_weights(NAME, (str(random_weights(folder)),))
     return embed(prepared, NAME, weights, folder, unfrozen=4, views=1)
 
 
@@ -92,3 +81,24 @@ def test_the_next_trial_starts_from_the_pretrained_layers_again(prepared: Prepro
         runner.train_epoch()
     for one, other in zip(*starts, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("head", [{}, {"head": "light"}, {"head_layers": 1, "batch_norm": True}])
+def test_fine_tuning_goes_on_from_what_the_probe_answered(
+    prepared: Preprocessed, embeddings: Embeddings, tmp_path: Path, head: dict[str, object]
+) -> None:
+    """Before its first step; another dropout has other random states, which the file of weights counts too."""
+    data = TrialData(prepared.path, SIZE, 3, 3, embeddings)
+    probe = TrialSettings.model_validate({"backbone": NAME, "epochs": 1, **head})
+    runner = Solo()
+    runner.start_trial(TrialJob(probe, 1, data))
+    runner.train_epoch()
+    runner.save_weights(tmp_path / "head.npz")
+    loss, scores = runner.loop._score(runner.loop._val)
+    tuned = probe.model_copy(update={"unfrozen_layers": 2, "dropout": 0.4, "from_trial": 0})
+    runner.start_trial(TrialJob(tuned, 2, data, (tmp_path / "head.npz").read_bytes()))
+    again, scores_again = runner.loop._score(runner.loop._val)
+    np.testing.assert_allclose(again, loss, rtol=1e-4)
+    np.testing.assert_array_equal(scores_again, scores)
+    runner.train_epoch()
+    assert runner.loop._score(runner.loop._val)[0] != again
