@@ -1,6 +1,7 @@
 """The first page and docs/: their blocks run, their links lead somewhere, their options and parameters exist."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,14 @@ OTHER_PROGRAMS = {"--head", "--working-dir", "--source", "--target", "--bind", "
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     """Where README.md was run."""
     workshop = Workshop(tmp_path_factory.mktemp("workshop"))
-    workshop.run_page(README)
-    return workshop
+    try:
+        workshop.run_page(README)
+        yield workshop
+    finally:
+        workshop.close()
 
 
 @pytest.mark.timeout(600)
