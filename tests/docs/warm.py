@@ -1,7 +1,8 @@
-"""`imgcls` for a page's commands: one program, started once, in which they run one after another.
+"""One program, started once, in which a page's commands and Python run one after another.
 
 As a program of its own each would load Ray and TensorFlow and start a Ray anew, which takes longer than what it does.
-In their place stands a script, also called `imgcls`, that hands its words, its folder and its streams to that program.
+In the place of `imgcls` stands a script that hands its words, its folder and its streams to that program, and another
+one, `page`, hands it a page's Python.
 """
 
 import json
@@ -20,7 +21,7 @@ SCRIPT = """#!{python} -ISE
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as program:
     program.connect({address!r})
-    socket.send_fds(program, [json.dumps([os.getcwd(), *sys.argv[1:]]).encode()], [1, 2])
+    socket.send_fds(program, [json.dumps([os.getcwd(), *sys.argv]).encode()], [1, 2])
     sys.exit(int(program.recv(16)))
 """
 
@@ -39,9 +40,10 @@ class Warm:
             return
         address = str(self.bin / "socket")
         self.bin.mkdir()
-        script = self.bin / "imgcls"
-        script.write_text(SCRIPT.format(python=sys.executable, address=address))
-        script.chmod(0o755)
+        for name in ("imgcls", "page"):
+            script = self.bin / name
+            script.write_text(SCRIPT.format(python=sys.executable, address=address))
+            script.chmod(0o755)
         self._program = subprocess.Popen(
             [sys.executable, "-m", "tests.docs.warm", address, str(self._folder)],
             cwd=ROOT,
@@ -79,23 +81,27 @@ def serve(address: str, folder: str) -> None:
 
 
 def _run(words: list[str], streams: list[int]) -> int:
-    """The exit code of `imgcls WORDS[1:]` in the folder WORDS[0], which prints to `streams`."""
+    """The exit code of the script WORDS[1] with the words after it, in the folder WORDS[0]; it prints to `streams`."""
     from imgcls_ray.cli import main
 
     ours = [os.dup(1), os.dup(2)]
     os.chdir(words[0])
-    sys.argv = ["imgcls", *words[1:]]
+    sys.argv = [Path(words[1]).name, *words[2:]]
     for number, stream in enumerate(streams, 1):
         os.dup2(stream, number)
         os.close(stream)
     try:
         with open(1, "w", closefd=False) as sys.stdout, open(2, "w", closefd=False) as sys.stderr:
-            return _ended(main)
+            return _ended(main if sys.argv[0] == "imgcls" else _page)
     finally:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
         for number, stream in enumerate(ours, 1):
             os.dup2(stream, number)
             os.close(stream)
+
+
+def _page() -> None:
+    exec(compile(sys.argv[1], "page", "exec"), {"__name__": "__main__"})  # noqa: S102 - our own pages
 
 
 def _ended(main: Callable[[], None]) -> int:

@@ -45,12 +45,13 @@ class Workshop:
         """End what still runs."""
         self._warm.stop()
 
-    def run_page(self, page: Path) -> None:
-        """Run a page: files and shell blocks in their order, then its Python blocks as one program.
+    def run_page(self, page: Path, python: bool = True) -> None:
+        """Run a page: files and shell blocks in their order, then, if wanted, its Python blocks as one
+        program.
 
         A `yaml` block that begins with `# NAME.yaml` is written to that file; a `json` block has the form of what the
         block above it printed; a server runs until the next block that is no `curl`; what ran before, word for word,
-        is not run again. Servers and Python are programs of their own; all other commands run in one, see warm.py.
+        is not run again. Servers are programs of their own; all else runs in one, see warm.py.
         """
         answer = ""
         found = [block for block in blocks(page) if block.not_run is None]
@@ -68,8 +69,9 @@ class Workshop:
         finally:
             self._stop_server()
         program = "".join("\n" * 2 + block.small for block in found if block.language == "python")
-        if program:
-            self._call([sys.executable, "-c", program], f"{page.name}, Python")
+        if python and program:
+            self._warm.start()
+            self._call([str(self._warm.bin / "page"), program], f"{page.name}, Python")
 
     def _write(self, block: Block) -> None:
         name = re.match(r"# ([\w-]+\.yaml)\n", block.text)
