@@ -39,7 +39,8 @@ class Warm:
         if self._program:
             return
         address = str(self.bin / "socket")
-        self.bin.mkdir()
+        self.bin.mkdir(exist_ok=True)
+        Path(address).unlink(missing_ok=True)
         for name in ("imgcls", "page"):
             script = self.bin / name
             script.write_text(SCRIPT.format(python=sys.executable, address=address))
@@ -57,11 +58,17 @@ class Warm:
 
     def stop(self) -> None:
         """End it and its Ray as Ctrl-C does."""
-        if self._program:
-            self._program.send_signal(signal.SIGINT)
-            assert self._program.wait(60) == 0
-            if self._program.stdout:
-                self._program.stdout.close()
+        program, self._program = self._program, None
+        if program is None or program.stdout is None:
+            return
+        program.send_signal(signal.SIGINT)
+        try:
+            assert program.wait(60) == 0
+        finally:
+            program.stdout.close()
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
 
 
 def serve(address: str, folder: str) -> None:
@@ -77,7 +84,9 @@ def serve(address: str, folder: str) -> None:
             connection, _ = listener.accept()
             with connection:
                 sent, streams, _, _ = socket.recv_fds(connection, 65536, 2)
-                connection.sendall(str(_run(json.loads(sent), streams)).encode())
+                code = _run(json.loads(sent), streams)
+                with suppress(BrokenPipeError):  # who asked has given up
+                    connection.sendall(str(code).encode())
 
 
 def _run(words: list[str], streams: list[int]) -> int:

@@ -96,9 +96,13 @@ class Workshop:
         """What a command prints; programs are looked for in `first`, if given, before all others."""
         path = f"{first}{os.pathsep}" * bool(first) + self._environment["PATH"]
         environment = {**self._environment, "PATH": path}
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=BLOCK_SECONDS
-        )
+        try:
+            done = subprocess.run(
+                command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=BLOCK_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            self._warm.stop()  # the next block gets another one
+            raise
         said = done.stdout[-2000:] + done.stderr[-4000:]
         assert done.returncode == 0, f"{place} ended with {done.returncode}:\n{said}"
         return done.stdout
