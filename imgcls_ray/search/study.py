@@ -53,6 +53,8 @@ class Study:
     """Pictures in the validation split."""
     before: tuple[FrozenTrial, ...] = ()
     """Trials of another study, as trials of this space; see `search.continuing`."""
+    trainable: type[TrialTrainable] = TrialTrainable
+    """Who runs a trial; tests and benchmarks have others, which only pretend to."""
 
     def context(self) -> TrialContext:
         """What its trials share."""
@@ -163,7 +165,7 @@ def _run_tune(study: Study, sampler: OptunaSampler, scheduler: TrialScheduler, s
     # (A placement group must ask for something: one byte.)
     own = {"CPU": 0, "memory": 1} if share.workers > 1 else {"CPU": share.cpus, "GPU": share.gpus}
     trainable = tune.with_resources(
-        tune.with_parameters(TrialTrainable, context=study.context()),
+        tune.with_parameters(study.trainable, context=study.context()),
         PlacementGroupFactory([{name: float(amount) for name, amount in own.items() if amount or name == "CPU"}]),
     )
     tuner = tune.Tuner(

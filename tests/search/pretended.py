@@ -9,13 +9,13 @@ from typing import Any
 
 import ray
 
-import imgcls_ray.search.study as studies
 from imgcls_ray.config import SearchSettings, Size
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome
 from imgcls_ray.search.parameters import Choice, Fixed, Float
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.space import SearchSpace
+from imgcls_ray.search.study import Study, run_study
 from imgcls_ray.search.trainable import TrialContext, TrialTrainable
 from imgcls_ray.training.job import TrialData, TrialJob
 from imgcls_ray.training.runner import Runner
@@ -77,7 +77,7 @@ def run(
     folder: Path, trials: int, listener: StudyListener | None = None, every: float = 0, concurrency: int = 1
 ) -> StudyOutcome:
     """Run the study in `folder`, or take it up. Ray must be initialised."""
-    study = studies.Study(
+    study = Study(
         info=StudyInfo("s", trials, {}, {}),
         folder=folder,
         space=SPACE,
@@ -85,13 +85,10 @@ def run(
         data={("cnn", "native"): TrialData(folder, Size(8, 8), 3, 2)},
         resources=TrialResources(concurrency, 1, 1, 0),
         validation=100,
+        trainable=PretendedTrainable,
     )
-    before, studies.TrialTrainable = studies.TrialTrainable, PretendedTrainable  # type: ignore[misc]
-    try:
-        with sole_driver(folder):
-            return studies.run_study(study, listener or StudyListener())
-    finally:
-        studies.TrialTrainable = before  # type: ignore[misc]
+    with sole_driver(folder):
+        return run_study(study, listener or StudyListener())
 
 
 if __name__ == "__main__":
