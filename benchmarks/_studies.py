@@ -13,8 +13,8 @@ from imgcls_ray import quiet
 if TYPE_CHECKING:
     from imgcls_ray.config import SearchSettings
     from imgcls_ray.data.preprocess import Preprocessed
-    from imgcls_ray.search.listener import StudyListener, StudyOutcome
     from imgcls_ray.search.space import SearchSpace
+    from imgcls_ray.search.study import Study
     from imgcls_ray.search.trainable import TrialTrainable
     from imgcls_ray.training.job import TrialData
 
@@ -52,21 +52,20 @@ class Bench:
     prepared: "Preprocessed"
     data: "TrialData"
 
-    def search(
+    def study(
         self,
         name: str,
         space: "SearchSpace",
         settings: "SearchSettings",
-        listener: "StudyListener | None" = None,
         trainable: "type[TrialTrainable] | None" = None,
-    ) -> "StudyOutcome":
+    ) -> "Study":
         """A study of its own; with `trainable` trials are run by that."""
-        from imgcls_ray.search.listener import StudyInfo, StudyListener
+        from imgcls_ray.search.listener import StudyInfo
         from imgcls_ray.search.resources import plan_resources
-        from imgcls_ray.search.study import Study, run_study
+        from imgcls_ray.search.study import Study
         from imgcls_ray.search.trainable import TrialTrainable
 
-        study = Study(
+        return Study(
             info=StudyInfo(name, settings.trials, {}, {}),
             folder=self.folder / "studies" / name,
             space=space,
@@ -76,7 +75,6 @@ class Bench:
             validation=self.prepared.index.rows("val"),
             trainable=trainable or TrialTrainable,
         )
-        return run_study(study, listener or StudyListener())
 
 
 @contextmanager
@@ -91,8 +89,8 @@ def local_ray(cpus: int | None = None) -> Iterator[None]:
         yield
 
 
-def bench(pictures: Path, weights: Path, folder: Path, quick: bool, views: int = 0) -> Bench:
-    """Preprocess and embed; Ray must run."""
+def bench(pictures: Path, weights: Path, folder: Path, quick: bool, views: int = 0, val_fraction: float = 0.1) -> Bench:
+    """Preprocess and embed below `folder`; Ray must run."""
     from imgcls_ray.config import PreprocessSettings, Size
     from imgcls_ray.data.preprocess import preprocess
     from imgcls_ray.data.sources import list_source
@@ -101,7 +99,8 @@ def bench(pictures: Path, weights: Path, folder: Path, quick: bool, views: int =
     from imgcls_ray.training.job import TrialData
 
     side = QUICK_SIZE if quick else SIZE
-    found = preprocess(list_source(str(pictures)), folder / "set", PreprocessSettings(image_size=Size(side, side)))
+    settings = PreprocessSettings(image_size=Size(side, side), val_fraction=val_fraction)
+    found = preprocess(list_source(str(pictures)), folder / "set", settings)
     resolved = resolve_weights(BACKBONE, (f"{BACKBONE}={weights}",))
     embeddings = embed(found, BACKBONE, resolved, folder / "embeddings", views=views)
     data = TrialData(found.path, Size(side, side), 3, len(found.index.labels), embeddings)
