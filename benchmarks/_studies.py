@@ -110,8 +110,8 @@ def bench(pictures: Path, weights: Path, folder: Path, quick: bool, views: int =
 def probe_space(**fixed: bool | int | float | str) -> "SearchSpace":
     """The space `probe` for the benchmarks' backbone, some of its parameters fixed."""
     from imgcls_ray.config import SearchSettings
+    from imgcls_ray.search.loading import load_space
     from imgcls_ray.search.parameters import Fixed
-    from imgcls_ray.search.space import load_space
 
     space = load_space("probe").narrowed(SearchSettings(backbones=(BACKBONE,)))
     for name, value in fixed.items():

@@ -19,6 +19,7 @@ import csv
 import json
 import multiprocessing
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,7 @@ def _ours(options: argparse.Namespace, folder: Path, seconds: float, started: fl
 
 def _rival(options: argparse.Namespace, folder: Path, seconds: float, started: float) -> None:
     quiet.import_tensorflow()
+    warnings.simplefilter("ignore")  # Keras', of what KerasTuner hands to it
     import keras
     import keras_tuner
     import tensorflow as tf
