@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from imgcls_ray.bundle.backbone import find_weights
 from imgcls_ray.config import RunSettings, Size, flatten, parse_size
 from imgcls_ray.data.index import INDEX
 from imgcls_ray.data.labels import Labels
@@ -12,8 +13,7 @@ from imgcls_ray.data.preprocess import Preprocessed, open_preprocessed
 from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.errors import SettingsError, StorageError, nearest
 from imgcls_ray.jobs.connection import inside_job
-from imgcls_ray.models.backbones import BACKBONES, SCRATCH
-from imgcls_ray.models.weights import Weights, resolve_weights
+from imgcls_ray.models import BACKBONES, SCRATCH, Weights, find_backbone, is_bundled
 from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.record import StudyRecord, deciding, known_study, newest_unfinished
 from imgcls_ray.search.samplers import check_sampler
@@ -67,7 +67,7 @@ class Plan:
 
     def pretrained(self, backbone: str) -> bool:
         """Whether trials of a backbone train a head on its frozen features rather than the whole network."""
-        return backbone in self.weights and self.weights[backbone].kind == "file"
+        return backbone in self.weights and self.weights[backbone].pretrained
 
     @property
     def model_name(self) -> str:
@@ -101,8 +101,10 @@ def make_plan(settings: RunSettings) -> Plan:
     check_sampler(settings.search, space)
     _check_weighting(space, labels)
     own = Size(prepared.index.pixels.height, prepared.index.pixels.width) if prepared else None
+    gray = settings.preprocess.colorspace == "grayscale"
+    channels = prepared.index.pixels.channels if prepared else 1 if gray else 3
     sizes = {
-        (name, text): _size(name, text, own)
+        (name, text): _size(name, text, own, channels)
         for name in map(str, space.values("backbone"))
         for text in map(str, space.values("image_size"))
     }
@@ -112,7 +114,7 @@ def make_plan(settings: RunSettings) -> Plan:
             f"is inside {source.root}: choose another place with --storage."
         )
     tracking = resolve_uri(storage.root, settings.tracking.uri)
-    weights = {name: resolve_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
+    weights = {name: find_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
     plan = Plan(settings, storage, "", space, weights, sizes, source, prepared)
     plan = replace(plan, study=_study(plan))
     if settings.resume:
@@ -197,14 +199,16 @@ def _check_job(settings: RunSettings) -> None:
             )
 
 
-def _size(name: str, text: str, own: Size | None) -> Size:
+def _size(name: str, text: str, own: Size | None, channels: int) -> Size:
     """In pixels; `own` is that of the preprocessed set, where one was given."""
-    if name != SCRATCH and name not in BACKBONES:
+    if name != SCRATCH and not is_bundled(name) and name not in BACKBONES:
         known = [SCRATCH, *BACKBONES]
         raise SettingsError(
-            f"A backbone is '{SCRATCH}' or an architecture of Keras; received '{name}'{nearest(name, known)}."
+            f"A backbone is '{SCRATCH}', an architecture of Keras or bundle:PATH; received '{name}'"
+            f"{nearest(name, known)}."
         )
-    native, least = (SCRATCH_SIZE, 8) if name == SCRATCH else (BACKBONES[name].native_size, BACKBONES[name].min_size)
+    entry = None if name == SCRATCH else find_backbone(name)
+    native = entry.native_size if entry else SCRATCH_SIZE
     try:
         size = parse_size((own or native) if text == "native" else text)
     except ValueError as error:
@@ -214,6 +218,6 @@ def _size(name: str, text: str, own: Size | None) -> Size:
             f"The pictures of this preprocessed set are {own} pixels; received the image size {size}: leave it out, or "
             "preprocess the pictures at that size."
         )
-    if min(size) < least:
-        raise SettingsError(f"The backbone '{name}' takes pictures of at least {least} pixels a side; received {size}.")
+    if entry:  # the network from scratch takes whatever is a size
+        entry.check_pictures(size, channels)
     return size
