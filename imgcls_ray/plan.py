@@ -15,9 +15,10 @@ from imgcls_ray.errors import SettingsError, StorageError, nearest
 from imgcls_ray.jobs.connection import inside_job
 from imgcls_ray.models import BACKBONES, SCRATCH, Weights, find_backbone, is_bundled
 from imgcls_ray.search.journal import JOURNAL
+from imgcls_ray.search.loading import load_space
 from imgcls_ray.search.record import StudyRecord, deciding, known_study, newest_unfinished
 from imgcls_ray.search.samplers import check_sampler
-from imgcls_ray.search.space import SearchSpace, load_space
+from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.storage import Storage, folder_name
 from imgcls_ray.tracking.location import check_reachable, resolve_uri
 from imgcls_ray.training.weighting import class_weights

@@ -13,8 +13,8 @@ from imgcls_ray.effort import affordable
 from imgcls_ray.models import NO_WEIGHTS
 from imgcls_ray.models.weights import Weights
 from imgcls_ray.plan import Plan
+from imgcls_ray.search.loading import load_space
 from imgcls_ray.search.parameters import Fixed
-from imgcls_ray.search.space import load_space
 from imgcls_ray.storage import Storage
 
 NAME, SIZE = "mobilenet_v2_0.35", Size(96, 96)

@@ -8,7 +8,7 @@ import typer
 
 from imgcls_ray.cli import app
 from imgcls_ray.config import RunSettings, TrialSettings, load_settings
-from imgcls_ray.search.space import load_space
+from imgcls_ray.search.loading import load_space
 from tests.docs.blocks import blocks
 from tests.docs.workshop import Workshop, check_form
 

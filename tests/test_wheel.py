@@ -53,7 +53,7 @@ def test_an_installed_wheel_finds_its_search_spaces(wheel: Path, tmp_path: Path)
     zipfile.ZipFile(wheel).extractall(site)
     code = (
         f"import sys; sys.path.insert(0, {site!r})\n"
-        "import search_spaces; from imgcls_ray.search.space import load_space, shipped_spaces\n"
+        "import search_spaces; from imgcls_ray.search.loading import load_space, shipped_spaces\n"
         "load_space('quick'); print(search_spaces.__file__, *shipped_spaces())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)

@@ -5,9 +5,10 @@ import pytest
 
 from imgcls_ray.config import SearchSettings
 from imgcls_ray.errors import SettingsError
+from imgcls_ray.search.loading import load_space
 from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed, Float, Int
 from imgcls_ray.search.samplers import build_sampler, check_sampler
-from imgcls_ray.search.space import SearchSpace, load_space
+from imgcls_ray.search.space import SearchSpace
 
 DROPOUT = Float(type="float", low=0, high=0.5, step=0.1, default=0.1)
 RATE = Float(type="float", low=1e-4, high=1e-2, log=True, default=1e-3)

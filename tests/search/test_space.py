@@ -6,7 +6,8 @@ from optuna.trial import FixedTrial
 
 from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.errors import SettingsError
-from imgcls_ray.search.space import SearchSpace, load_space, shipped_spaces
+from imgcls_ray.search.loading import load_space, shipped_spaces
+from imgcls_ray.search.space import SearchSpace
 
 
 def space(tmp_path: Path, text: str) -> SearchSpace:
@@ -153,5 +154,8 @@ def test_an_unknown_or_unreadable_space_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no readable YAML at line 1"):
         load_space(str(broken))
     broken.write_text("params: {}")
-    with pytest.raises(SettingsError, match="one key 'parameters'"):
+    with pytest.raises(SettingsError, match="the key 'parameters'"):
+        load_space(str(broken))
+    broken.write_text("parameters: {backbone: cnn}\nparameter: {}")
+    with pytest.raises(SettingsError, match="unknown section 'parameter'; did you mean 'parameters'"):
         load_space(str(broken))

@@ -1,0 +1,111 @@
+"""A search space from YAML, strictly checked."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from imgcls_ray.config import TrialSettings
+from imgcls_ray.config.loading import explain
+from imgcls_ray.errors import SettingsError, nearest
+from imgcls_ray.search.parameters import Choice, Fixed
+from imgcls_ray.search.space import SearchSpace
+
+
+def shipped_spaces() -> dict[str, str]:
+    """Name -> text of each search space that comes with the program."""
+    folder = files("search_spaces")
+    return {
+        item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8")
+        for item in folder.iterdir()
+        if item.name.endswith(".yaml")
+    }
+
+
+def load_space(name_or_path: str) -> SearchSpace:
+    """Read a shipped search space by name, or one from a YAML file.
+
+    Raises:
+        SettingsError: no such space, no YAML, an unknown key, or a range that can't be.
+    """
+    shipped = shipped_spaces()
+    path = Path(name_or_path)
+    if name_or_path in shipped:
+        text = shipped[name_or_path]
+    elif path.is_file():
+        text = path.read_text(encoding="utf-8", errors="replace")
+    else:
+        raise SettingsError(
+            f"A search space is the path of a YAML file or one of {', '.join(sorted(shipped))}; "
+            f"received '{name_or_path}'{nearest(name_or_path, shipped)}."
+        )
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise SettingsError(f"The search space '{name_or_path}' is no readable YAML{line}: mend it there.") from error
+    return _check(name_or_path, raw)
+
+
+def _check(source: str, raw: Any) -> SearchSpace:
+    parameters = raw.get("parameters") if isinstance(raw, dict) else None
+    if not isinstance(parameters, dict):
+        raise SettingsError(f"The search space '{source}' must have the key 'parameters' with a mapping below it.")
+    sections: Sequence[str] = list(SearchSpace.model_fields)
+    unknown = next((name for name in raw if name not in sections), None)
+    if unknown is not None:
+        raise SettingsError(
+            f"The search space '{source}' has the unknown section '{unknown}'{nearest(str(unknown), sections)}; "
+            f"known: {', '.join(sections)}."
+        )
+    full = {
+        # A bare value is short for a fixed one.
+        name: value if isinstance(value, dict) else {"type": "fixed", "value": value}
+        for name, value in parameters.items()
+    }
+    _check_names(source, full)
+    try:
+        space = SearchSpace.model_validate({**raw, "parameters": full})
+        TrialSettings(**space.defaults())
+    except ValidationError as error:
+        raise SettingsError(f"The search space '{source}' can't be used: {explain(error)}.") from error
+    _check_values(source, space)
+    return space
+
+
+def _check_names(source: str, parameters: dict[str, Any]) -> None:
+    known: Sequence[str] = list(TrialSettings.model_fields)
+    for name, parameter in parameters.items():
+        if name not in known:
+            raise SettingsError(
+                f"The search space '{source}' names an unknown parameter '{name}'{nearest(str(name), known)}; "
+                f"known are {', '.join(known)}."
+            )
+        for condition in [*(parameter.get("when") or {}), *(parameter.get("unless") or {})]:
+            if condition not in parameters:
+                raise SettingsError(
+                    f"In the search space '{source}' the condition of '{name}' names '{condition}', which must be "
+                    f"another of its parameters{nearest(str(condition), parameters)}."
+                )
+
+
+def _check_values(source: str, space: SearchSpace) -> None:
+    """Every end of every range must be a legal trial setting, so that no trial fails on it later."""
+    for name, parameter in space.parameters.items():
+        ends = space.values(name) if isinstance(parameter, Fixed | Choice) else [parameter.low, parameter.high]
+        for value in ends:
+            _check_value(source, {name: value})
+        for parent, wanted in (*parameter.when.items(), *parameter.unless.items()):
+            for value in wanted if isinstance(wanted, list) else [wanted]:
+                _check_value(source, {parent: value}, f"the condition of '{name}': ")
+
+
+def _check_value(source: str, setting: dict[str, Any], where: str = "") -> None:
+    try:
+        TrialSettings.model_validate(setting)
+    except ValidationError as error:
+        raise SettingsError(f"The search space '{source}' can't be used: {where}{explain(error)}.") from error
