@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from imgcls_ray.config import Size
 from imgcls_ray.data.preprocess import Preprocessed
-from imgcls_ray.models.bundled import is_bundled
 from imgcls_ray.models.cost import multiply_adds
 from imgcls_ray.models.features import build_features
 from imgcls_ray.models.tail import section
@@ -30,9 +29,7 @@ def affordable(plan: Plan, sets: Mapping[Size, Preprocessed], gpus: bool) -> tup
         return plan.space, ""
     gmacs: dict[object, float] = dict.fromkeys(parameter.values, 0.0)
     for name, size in dict.fromkeys(pretrained):
-        # Layers alone cost: those of a bundle are in its file, all others need none.
-        weights = plan.weights[name] if is_bundled(name) else NO_WEIGHTS
-        features = build_features(name, size, sets[size].index.pixels.channels, weights)
+        features = build_features(name, size, sets[size].index.pixels.channels, NO_WEIGHTS)
         samples = sets[size].index.rows("train") * (1 + plan.space.highest("views"))
         for value in parameter.values:
             cost = multiply_adds(section(features, int(value), 0)) if value else 0

@@ -7,7 +7,7 @@ from imgcls_ray.models.weights import Weights, resolve_weights
 
 
 def find_weights(name: str, weights: tuple[str, ...]) -> Weights:
-    """As `resolve_weights`; the bundle of a backbone `bundle:PATH` is verified as for an answer, which loads TensorFlow.
+    """As `resolve_weights`; the bundle of a backbone `bundle:PATH` is verified as for an answer (TensorFlow is loaded).
 
     Whoever builds the network later, on whatever machine, compares the file with the digest in what is returned.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from imgcls_ray.data.pixels import DECODER_VERSION
 from imgcls_ray.errors import ModelError
-from imgcls_ray.models.bundled import MODEL
+from imgcls_ray.models.bundled import MODEL as MODEL
 
 LABELS, PIXELS = "labels.json", "pixels.json"
 CARD, CARD_PAGE, GOLDEN, CHECKSUMS = "card.json", "card.md", "golden.npz", "checksums.json"

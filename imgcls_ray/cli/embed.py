@@ -23,7 +23,9 @@ def embed(
         str, typer.Argument(metavar="DATA", help="A preprocessed set, or whatever 'imgcls preprocess' takes.")
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the files and their list, embeddings.json.")],
-    backbone: Annotated[str, typer.Option(metavar="NAME", help="A name in docs/backbones.md, or bundle:PATH.")] = "mobilenet_v2_1.0",
+    backbone: Annotated[
+        str, typer.Option(metavar="NAME", help="A name in docs/backbones.md; bundle:PATH.")
+    ] = "mobilenet_v2_1.0",
     weights: Annotated[
         list[str] | None,
         typer.Option(metavar="SOURCE", help="imagenet, none, PATH or NAME=PATH; repeatable.", show_default="imagenet"),

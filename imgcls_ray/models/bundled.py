@@ -44,13 +44,13 @@ def model_file(name: str) -> Path:
     return folder / MODEL
 
 
-def bundled(name: str) -> Backbone:
-    """The backbone `bundle:PATH`, as its network says what it takes and gives.
+def bundled(name: str, file: Path | None = None) -> Backbone:
+    """The backbone `bundle:PATH`, as its network says what it takes and gives; `file` is that, where it is known.
 
     Raises:
         ModelError: there is no such bundle, or its network is none of ours.
     """
-    file = model_file(name)
+    file = file or model_file(name)
     try:
         with zipfile.ZipFile(file) as archive:
             layers = json.loads(archive.read("config.json"))["config"]["layers"]
@@ -59,7 +59,7 @@ def bundled(name: str) -> Backbone:
         pooled = [layer for layer in layers[:first] if layer["class_name"] == "GlobalAveragePooling2D"]
         features = int(_input_shape(layers[first])[-1])
         _, rows, columns, _ = map(int, [0, *_input_shape(pooled[-1])[1:]])
-    except (OSError, zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, ValueError, LookupError, TypeError, StopIteration) as error:
         raise ModelError(
             f"A bundle that serves as a backbone holds a network of ours, with a head that can be dropped; '{file}' is "
             "none: give a bundle that a run has written."

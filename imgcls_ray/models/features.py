@@ -11,7 +11,7 @@ import numpy as np
 from imgcls_ray.config import Size
 from imgcls_ray.errors import SettingsError, WeightsError
 from imgcls_ray.models.backbones import KerasBackbone, backbone
-from imgcls_ray.models.bundled import bundled, check_file, is_head
+from imgcls_ray.models.bundled import bundled, check_file, is_bundled, is_head, model_file
 from imgcls_ray.models.scaling import TORCH_MEAN, TORCH_STD, scale, to_rgb
 from imgcls_ray.models.weights import Weights
 
@@ -27,14 +27,15 @@ def build_features(name: str, size: Size, channels: int, weights: Weights) -> ke
     Batch normalisation works in inference mode and dropout is off even under `training=True`: layers are frozen one by
     one, which a saved model keeps. Without weights the random values are the same in every process.
 
-    Of a bundle it is the network up to its head, with the bundle's own weights.
+    Of a bundle it is the network up to its head, with the bundle's own weights whatever is given; where these are the
+    bundle's as they were found, the file has to be the same still.
 
     Raises:
         SettingsError: no such backbone, or pictures that it can't take.
         WeightsError: the file does not fit the backbone.
         ModelError: the bundle is gone or was changed.
     """
-    if weights.kind == "bundle":
+    if is_bundled(name):
         model = _before_head(name, size, channels, weights)
     else:
         model = _built(backbone(name), size, channels, weights)
@@ -60,12 +61,12 @@ def _built(entry: KerasBackbone, size: Size, channels: int, weights: Weights) ->
 
 def _before_head(name: str, size: Size, channels: int, weights: Weights) -> keras.Model:
     """A bundle's network from its pictures to what its head got; for another size through the same layers."""
-    entry = bundled(name)
+    file = weights.path or model_file(name)  # a name may be a relative path, and this process be somewhere else
+    entry = bundled(name, file)
     entry.check_pictures(size, channels)
-    if weights.path is None:
-        raise ValueError("the weights of a bundle are in its file")
-    check_file(weights.path, weights.sha256)
-    whole = keras.saving.load_model(weights.path, compile=False, safe_mode=True)
+    if weights.path:
+        check_file(file, weights.sha256)
+    whole = keras.saving.load_model(file, compile=False, safe_mode=True)
     first = next(layer for layer in whole.layers if is_head(layer.name))
     features = keras.Model(whole.input, first.input, name=whole.name.removesuffix(CLASSIFIER))
     if size == entry.native_size:

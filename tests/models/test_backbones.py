@@ -33,7 +33,7 @@ def test_columns_are_whole_and_file_names_are_unique() -> None:
         assert entry.name == name
         assert re.fullmatch(r"[a-z0-9_.]+", name)
         assert entry.scaling in ("tf", "caffe", "torch", "none")
-        assert 32 <= entry.min_size <= entry.native_size <= 600
+        assert 32 <= entry.min_size <= entry.native_size.height == entry.native_size.width <= 600
         assert entry.weights_file.endswith(".h5")
         assert entry.weights_url.startswith("https://storage.googleapis.com/")
         assert entry.weights_hash is None or re.fullmatch(r"[0-9a-f]{32}|[0-9a-f]{64}", entry.weights_hash)
