@@ -20,7 +20,7 @@ from imgcls_ray.reports.page import REPORT, write_data_report
 from imgcls_ray.result import RunResult, Seconds
 from imgcls_ray.search.journal import JOURNAL, LOCK, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome
-from imgcls_ray.search.record import RECORD, RESULT, known_study
+from imgcls_ray.search.record import AFFORDABLE, FINGERPRINT, RECORD, RESULT, known_study
 from imgcls_ray.storage import writing
 from imgcls_ray.tracking.registry import Registered
 
@@ -111,7 +111,7 @@ def search(settings: RunSettings, listener: RunListener | None = None) -> RunRes
 def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     from imgcls_ray.search.resources import plan_resources
 
-    resources = plan_resources(plan.settings.search)
+    resources = plan_resources(plan.settings.search, plan.repeated.record.trials if plan.repeated else None)
     # Loaded here, so that a wrong request is told before TensorFlow is waited for.
     quiet.import_tensorflow()
     from imgcls_ray.effort import affordable
@@ -181,7 +181,7 @@ def _search(
     first = next(iter(sets.values()))
     asked = flatten(without_users(settings.model_dump(mode="json", exclude={"resume"})))
     study = Study(
-        info=StudyInfo(plan.study, settings.search.trials, asked, _describe(first)),
+        info=StudyInfo(plan.study, settings.search.trials, asked, _describe(first), repeats=settings.from_trial),
         folder=plan.storage.study(plan.study),
         space=plan.space,
         settings=settings.search,
@@ -189,8 +189,10 @@ def _search(
         resources=resources,
         validation=first.index.rows("val"),
         before=_before(plan, listener),
+        seed_epochs=plan.repeated.settings.epochs if plan.repeated else None,
     )
-    listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")
+    what = f"{plan.repeated.name} again" if plan.repeated else f"{settings.search.trials} trials"
+    listener.step_started("fit" if plan.repeated else "search", f"{what}, {resources.describe()}")
     outcome = run_study(study, Listeners([listener, tracker.listener()]))
     listener.step_ended(_search_summary(outcome))
     clock = _Clock(time.perf_counter())
@@ -224,11 +226,13 @@ def _check_record(plan: Plan, space: "SearchSpace", sets: dict[Size, Preprocesse
     """
     folder = plan.storage.study(plan.study)
     fingerprints = {found.index.fingerprint[:16] for found in sets.values()}
+    if plan.repeated:
+        plan.repeated.check_data(*fingerprints)
     last = space.parameters.get("unfrozen_layers")
     parts = {
         **plan.record.parts,
-        "the data's fingerprint": " ".join(sorted(fingerprints)),
-        "the affordable unfrozen_layers": last.model_dump_json() if last else "none",
+        FINGERPRINT: " ".join(sorted(fingerprints)),
+        AFFORDABLE: last.model_dump_json() if last else "none",
     }
     now = replace(plan.record, parts=parts)
     if plan.settings.resume:
@@ -294,7 +298,7 @@ def _embed(
         found = sets[size]
         embeddings = None
         if plan.pretrained(name):
-            unfrozen, views = plan.space.highest("unfrozen_layers"), plan.space.highest("views")
+            unfrozen, views = plan.kept("unfrozen_layers"), plan.kept("views")
             more = f" and {views} augmented views of each for training" if views else ""
             listener.step_started("embed", f"{found.counts.used} pictures{more} at {size} pixels through {name}")
             embeddings = embed(

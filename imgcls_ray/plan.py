@@ -17,6 +17,7 @@ from imgcls_ray.models import BACKBONES, SCRATCH, Weights, find_backbone, is_bun
 from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.loading import load_space
 from imgcls_ray.search.record import StudyRecord, deciding, known_study, newest_unfinished
+from imgcls_ray.search.repeating import RepeatedTrial, find_trial
 from imgcls_ray.search.samplers import check_sampler
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.storage import Storage, folder_name
@@ -45,6 +46,8 @@ class Plan:
     """The pictures; None where a preprocessed set was given."""
     prepared: Preprocessed | None = None
     """That set."""
+    repeated: RepeatedTrial | None = None
+    """The trial that is trained again, where that is all there is to do."""
 
     @property
     def name(self) -> str:
@@ -57,6 +60,7 @@ class Plan:
         parts = deciding(self.settings.search, self.space)
         parts |= {f"weights.{name}": f"{given.kind} {given.sha256}" for name, given in self.weights.items()}
         parts["continue_from"] = self.settings.continue_from or "none"
+        parts["from_trial"] = self.settings.from_trial or "none"
         if self.source:
             parts |= flatten(self.settings.preprocess.model_dump(mode="json"), "preprocess.")
         return StudyRecord(self.study, self.place, self.settings.search.trials, parts)
@@ -69,6 +73,13 @@ class Plan:
     def pretrained(self, backbone: str) -> bool:
         """Whether trials of a backbone train a head on its frozen features rather than the whole network."""
         return backbone in self.weights and self.weights[backbone].pretrained
+
+    def kept(self, name: str) -> int:
+        """The most `unfrozen_layers` or `views` that what is kept of the frozen layers has to do for.
+
+        A trial that is repeated has to learn from the very numbers that its study had.
+        """
+        return (self.repeated.study_space if self.repeated else self.space).highest(name)
 
     @property
     def model_name(self) -> str:
@@ -98,7 +109,8 @@ def make_plan(settings: RunSettings) -> Plan:
     else:
         source = list_source(settings.data, settings.preprocess.source, unpack=storage.unpacked)
         labels = source.labels
-    space = load_space(settings.search.space).narrowed(settings.search)
+    repeated = find_trial(storage.studies, settings.from_trial) if settings.from_trial else None
+    space = (repeated.space if repeated else load_space(settings.search.space)).narrowed(settings.search)
     check_sampler(settings.search, space)
     _check_weighting(space, labels)
     own = Size(prepared.index.pixels.height, prepared.index.pixels.width) if prepared else None
@@ -116,7 +128,9 @@ def make_plan(settings: RunSettings) -> Plan:
         )
     tracking = resolve_uri(storage.root, settings.tracking.uri)
     weights = {name: find_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
-    plan = Plan(settings, storage, "", space, weights, sizes, source, prepared)
+    plan = Plan(settings, storage, "", space, weights, sizes, source, prepared, repeated)
+    if repeated:
+        repeated.check_weights(plan.record.parts)
     plan = replace(plan, study=_study(plan))
     if settings.resume:
         known_study(storage.studies, plan.study).check(plan.record)

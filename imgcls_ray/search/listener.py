@@ -22,6 +22,8 @@ class StudyInfo:
     data: dict[str, str]
     """Name, fingerprint and counts of the data set."""
     objective: Objective = ACCURACY
+    repeats: str | None = None
+    """`STUDY/NUMBER` of the trial that is trained again, where that is all it does."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from imgcls_ray.errors import SettingsError, StorageError, nearest
 from imgcls_ray.search.space import SearchSpace
 
 RECORD, RESULT = "study.json", "result.json"
+FINGERPRINT, AFFORDABLE = "the data's fingerprint", "the affordable unfrozen_layers"
+"""Parts that are known only once the pictures are preprocessed."""
 FREE = frozenset({"space", "trials", "time_budget", "concurrency", "checkpoint_seconds"})
 """Settings of the search that may differ: how much and how fast. (Of the space, its content counts, not its name.)"""
 

@@ -53,6 +53,8 @@ class Study:
     """Pictures in the validation split."""
     before: tuple[FrozenTrial, ...] = ()
     """Trials of another study, as trials of this space; see `search.continuing`."""
+    seed_epochs: int | None = None
+    """See `TrialContext`."""
 
     def context(self) -> TrialContext:
         """What its trials share."""
@@ -67,6 +69,7 @@ class Study:
             validation=self.validation,
             objective=Objective(self.settings.objective),
             checkpoint_seconds=self.settings.checkpoint_seconds,
+            seed_epochs=self.seed_epochs,
         )
 
 

@@ -39,11 +39,14 @@ class TrialContext:
     objective: Objective = ACCURACY
     checkpoint_seconds: float = 2.0
     """Seconds of training after which a trial keeps how far it has come; see `TrialCheckpoint`."""
+    seed_epochs: int | None = None
+    """Epochs that a trial's seed follows from where these are not its own: of a trial that is trained for longer."""
 
     def job(self, settings: TrialSettings) -> TrialJob:
         """The job of a trial with these settings."""
         data = self.data[settings.backbone, settings.image_size]
-        return TrialJob(settings, trial_seed(self.seed, settings), data)
+        seeding = settings if self.seed_epochs is None else settings.model_copy(update={"epochs": self.seed_epochs})
+        return TrialJob(settings, trial_seed(self.seed, seeding), data)
 
     def weights_path(self, number: int) -> Path:
         """Where a trial leaves the weights of its best epoch."""
