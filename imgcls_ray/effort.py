@@ -1,9 +1,13 @@
 """Keeping trials affordable: the last layers of a large backbone are trained only where that is cheap."""
 
+import math
 from collections.abc import Mapping
+
+import keras
 
 from imgcls_ray.config import Size
 from imgcls_ray.data.preprocess import Preprocessed
+from imgcls_ray.errors import SettingsError
 from imgcls_ray.models.cost import multiply_adds
 from imgcls_ray.models.features import build_features
 from imgcls_ray.models.tail import section
@@ -19,6 +23,8 @@ GPU_FACTOR = 100
 def affordable(plan: Plan, sets: Mapping[Size, Preprocessed], gpus: bool) -> tuple[SearchSpace, str]:
     """The search space without values of `unfrozen_layers` that would make an epoch longer than `max_epoch_gmacs`.
 
+    Values that are more than a backbone has layers are left out as well.
+
     The rule looks at the most expensive backbone and the most views. It touches choices only: a space that fixes the
     number of layers, or gives a range, means it. Returns the space and what to tell the user, or an empty text.
     """
@@ -32,7 +38,7 @@ def affordable(plan: Plan, sets: Mapping[Size, Preprocessed], gpus: bool) -> tup
         features = build_features(name, size, sets[size].index.pixels.channels, NO_WEIGHTS)
         samples = sets[size].index.rows("train") * (1 + plan.space.highest("views"))
         for value in parameter.values:
-            cost = multiply_adds(section(features, int(value), 0)) if value else 0
+            cost = _multiply_adds(features, int(value)) if value else 0
             gmacs[value] = max(gmacs[value], samples * cost / 1e9)
     kept = [value for value in parameter.values if gmacs[value] <= limit]
     kept = kept or [min(parameter.values, key=lambda value: gmacs[value])]
@@ -40,7 +46,24 @@ def affordable(plan: Plan, sets: Mapping[Size, Preprocessed], gpus: bool) -> tup
         return plan.space, ""
     default = parameter.default if parameter.default in kept else max(kept, key=lambda value: gmacs[value])
     choice = parameter.model_copy(update={"values": kept, "default": default})
-    costs = ", ".join(f"the last {value} layers {gmacs[value]:.0f}" for value in parameter.values if value not in kept)
-    return plan.space.replaced("unfrozen_layers", choice), (
-        f"not trained, because an epoch may take {limit:g} x 10^9 multiply-adds (search.max_epoch_gmacs): {costs}"
+    dear = ", ".join(
+        f"the last {value} layers {gmacs[value]:.0f}"
+        for value in parameter.values
+        if value not in kept and math.isfinite(gmacs[value])
     )
+    lacking = ", ".join(str(value) for value in parameter.values if value not in kept and math.isinf(gmacs[value]))
+    reasons = [
+        f"not trained, because an epoch may take {limit:g} x 10^9 multiply-adds (search.max_epoch_gmacs): {dear}"
+        if dear
+        else "",
+        f"not trained, because there are not so many layers: the last {lacking}" if lacking else "",
+    ]
+    return plan.space.replaced("unfrozen_layers", choice), "; ".join(filter(None, reasons))
+
+
+def _multiply_adds(features: keras.Model, unfrozen: int) -> float:
+    """Of the last layers; without end where a backbone, such as a bundle of a small network, has not so many."""
+    try:
+        return multiply_adds(section(features, unfrozen, 0))
+    except SettingsError:
+        return math.inf

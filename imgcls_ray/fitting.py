@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from imgcls_ray.config import RunSettings, SearchSettings, load_settings
-from imgcls_ray.errors import SettingsError
+from imgcls_ray.errors import Interrupted, SettingsError
 from imgcls_ray.pipeline import RunListener, run
 from imgcls_ray.plan import SETTINGS
 from imgcls_ray.result import RunResult
@@ -58,10 +58,14 @@ def fit(
 
     Raises:
         InputError: there is no such trial, or its pictures or weights are no longer what they were.
-        Interrupted, TrainingError: as `run`.
+        Interrupted: Ctrl-C or SIGTERM ended it before an epoch had.
+        TrainingError: it has no score, as when its loss is no longer a number.
     """
     settings, found = settings_again(trial, storage, epochs, seed, study, address, tracking_uri)
-    result = run(settings, listener)
+    try:
+        result = run(settings, listener)
+    except Interrupted as error:
+        raise Interrupted("interrupted before an epoch ended; the same command begins again.") from error
     here = values_of(Storage.open(storage).study(result.study.name), result.study.name, 0)
     return FitResult(found, Comparison(found.values, here), result)
 

@@ -194,7 +194,7 @@ def _search(
     what = f"{plan.repeated.name} again" if plan.repeated else f"{settings.search.trials} trials"
     listener.step_started("fit" if plan.repeated else "search", f"{what}, {resources.describe()}")
     outcome = run_study(study, Listeners([listener, tracker.listener()]))
-    listener.step_ended(_search_summary(outcome))
+    listener.step_ended(_fit_summary(outcome) if plan.repeated else _search_summary(outcome))
     clock = _Clock(time.perf_counter())
     listener.step_started("evaluate", "the best trial on the test split")
     bundle, metrics = build_winner(plan, study, outcome, sets)
@@ -318,6 +318,10 @@ def _describe(found: Preprocessed) -> dict[str, str]:
     index = found.index
     rows = {split: str(index.rows(split)) for split in ("train", "val", "test")}
     return {"name": index.name, "fingerprint": index.fingerprint, "classes": ", ".join(index.labels.names), **rows}
+
+
+def _fit_summary(outcome: StudyOutcome) -> str:
+    return f"{outcome.objective.words} {outcome.best.value:.4f} after {outcome.best.epochs} epochs"
 
 
 def _search_summary(outcome: StudyOutcome) -> str:

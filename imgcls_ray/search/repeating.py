@@ -9,12 +9,10 @@ from pathlib import Path
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import SettingsError, StorageError
 from imgcls_ray.search.journal import noted_outcome, read_study
-from imgcls_ray.search.listener import TrialOutcome
+from imgcls_ray.search.listener import TRIAL_FORMS, TrialOutcome
 from imgcls_ray.search.parameters import Fixed
 from imgcls_ray.search.record import AFFORDABLE, FINGERPRINT, StudyRecord, known_study
 from imgcls_ray.search.space import SearchSpace
-
-FORMS = "a trial is named STUDY/NUMBER, as 'imgcls trials STUDY' lists it, or by the id of its run in MLflow"
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,8 @@ class RepeatedTrial:
         was, now = (found.get(name, "none") for found in (self.record.parts, parts))
         if was != now:
             raise SettingsError(
-                f"A trial is repeated with the weights that it began with, but those of '{self.settings.backbone}' were "
-                f"{was} in '{self.record.name}' and are now {now}: put the file of the study back in its place."
+                f"A trial is repeated with the weights that it began with, but those of '{self.settings.backbone}' "
+                f"were {was} in '{self.record.name}' and are now {now}: put the file of the study back in its place."
             )
 
     def check_data(self, fingerprint: str) -> None:
@@ -88,7 +86,7 @@ def find_trial(studies: Path, name: str) -> RepeatedTrial:
     """
     match = re.fullmatch(r"([^/]+)/(\d+)", name)
     if match is None:
-        raise SettingsError(f"There is no trial '{name}': {FORMS}.")
+        raise SettingsError(f"There is no trial '{name}': {TRIAL_FORMS}.")
     study, number = match[1], int(match[2])
     record = known_study(studies, study)
     trials = read_study(studies / study, study).get_trials(deepcopy=False)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from imgcls_ray.errors import SettingsError
+from imgcls_ray.search.listener import TRIAL_FORMS
 from imgcls_ray.tracking.client import connect, quiet, told
 from imgcls_ray.tracking.location import hide, resolve_uri
 from imgcls_ray.tracking.runs import PARENT, STUDY, TRIAL
@@ -25,10 +26,8 @@ def trial_of(run: str, storage: Path, uri: str | None = None) -> str:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            raise SettingsError(
-                f"There is no run '{run}' at {hide(address)}: name the trial as STUDY/NUMBER."
-            ) from error
+            raise SettingsError(f"There is no run '{run}' at {hide(address)}: {TRIAL_FORMS}.") from error
         if TRIAL not in tags or PARENT not in tags:
-            raise SettingsError(f"The run '{run}' at {hide(address)} is no trial's: name the trial as STUDY/NUMBER.")
+            raise SettingsError(f"The run '{run}' at {hide(address)} is no trial's: {TRIAL_FORMS}.")
         study = client.get_run(tags[PARENT]).data.tags[STUDY]
     return f"{study}/{tags[TRIAL]}"
