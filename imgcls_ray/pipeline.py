@@ -298,7 +298,7 @@ def _embed(
         found = sets[size]
         embeddings = None
         if plan.pretrained(name):
-            unfrozen, views = plan.kept("unfrozen_layers"), plan.kept("views")
+            unfrozen, views = plan.cut, plan.space.highest("views")
             more = f" and {views} augmented views of each for training" if views else ""
             listener.step_started("embed", f"{found.counts.used} pictures{more} at {size} pixels through {name}")
             embeddings = embed(

@@ -74,12 +74,13 @@ class Plan:
         """Whether trials of a backbone train a head on its frozen features rather than the whole network."""
         return backbone in self.weights and self.weights[backbone].pretrained
 
-    def kept(self, name: str) -> int:
-        """The most `unfrozen_layers` or `views` that what is kept of the frozen layers has to do for.
+    @property
+    def cut(self) -> int:
+        """The layers before which what is kept of a backbone comes out; see `models.tail`.
 
-        A trial that is repeated has to learn from the very numbers that its study had.
+        A trial that is repeated learns from the very numbers that it had in its study.
         """
-        return (self.repeated.study_space if self.repeated else self.space).highest(name)
+        return self.repeated.cut if self.repeated else self.space.highest("unfrozen_layers")
 
     @property
     def model_name(self) -> str:

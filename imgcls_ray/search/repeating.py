@@ -42,13 +42,13 @@ class RepeatedTrial:
         return SearchSpace(parameters={name: Fixed(value=value) for name, value in settings.items()})
 
     @property
-    def study_space(self) -> SearchSpace:
-        """What its study searched in the end; it decides what of the frozen layers is kept on disk."""
-        parts = self.record.parts
-        texts = {name: parts[f"space.{name}"] for name in TrialSettings.model_fields if f"space.{name}" in parts}
-        if parts.get(AFFORDABLE, "none") != "none":
-            texts["unfrozen_layers"] = parts[AFFORDABLE]
-        return SearchSpace.model_validate({"parameters": {name: json.loads(text) for name, text in texts.items()}})
+    def cut(self) -> int:
+        """The most `unfrozen_layers` of its study: it learned from what comes out before these, even with fewer."""
+        text = self.record.parts.get(AFFORDABLE, "none")
+        if text == "none":
+            return self.settings.unfrozen_layers
+        parameters = {"parameters": {"unfrozen_layers": json.loads(text)}}
+        return SearchSpace.model_validate(parameters).highest("unfrozen_layers")
 
     def check_weights(self, parts: Mapping[str, str]) -> None:
         """Return when the weights that are found now are those of the study; `parts` is a record's.

@@ -1,46 +1,23 @@
+import shutil
 from pathlib import Path
 
-import optuna
 import pytest
 
 from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.errors import SettingsError, StorageError
-from imgcls_ray.search.journal import note_outcome, open_journal
-from imgcls_ray.search.listener import TrialOutcome
-from imgcls_ray.search.loading import load_space
-from imgcls_ray.search.parameters import Choice, Fixed
-from imgcls_ray.search.record import AFFORDABLE, FINGERPRINT, StudyRecord, deciding
+from imgcls_ray.search.parameters import Fixed
+from imgcls_ray.search.record import AFFORDABLE, StudyRecord, deciding
 from imgcls_ray.search.repeating import find_trial, values_of
 from imgcls_ray.search.resources import plan_resources
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.search.trainable import TrialContext
 from imgcls_ray.training.job import TrialData
-
-SETTINGS = TrialSettings(backbone="mobilenet_v2_0.35", unfrozen_layers=0, views=0, dropout=0.25, epochs=4)
+from tests.search.made import SETTINGS, old_study
 
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One study: trial 0 was stopped after two of its four epochs, trial 1 was cut off by a kill."""
-    root = tmp_path_factory.mktemp("studies")
-    space = load_space("quick").narrowed(SearchSettings(backbones=("mobilenet_v2_0.35",)))
-    last = Choice(type="choice", values=[0, 4], default=4).model_dump_json()
-    parts = deciding(SearchSettings(), space) | {
-        AFFORDABLE: last,
-        FINGERPRINT: "abc def",
-        "weights.mobilenet_v2_0.35": "file 1",
-        "space.constraints.memory_mb": "not a parameter",
-    }
-    StudyRecord("old", "/pictures", 3, parts).write(root / "old")
-    study = optuna.create_study(storage=open_journal(root / "old"), study_name="old", direction="maximize")
-    for number in range(2):
-        trial = study.ask()
-        for epoch, value in ((1, 0.5), (2, 0.625)):
-            trial.report(value, epoch)
-        if number == 0:
-            note_outcome(trial, TrialOutcome(0, "pruned", 0.625, SETTINGS, 2, 1.0), None)
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-    return root
+    return old_study(tmp_path_factory.mktemp("studies"))
 
 
 def test_it_has_the_settings_the_curve_and_the_space_of_its_study(studies: Path) -> None:
@@ -51,16 +28,14 @@ def test_it_has_the_settings_the_curve_and_the_space_of_its_study(studies: Path)
     fixed = found.space
     assert TrialSettings(**fixed.defaults()) == SETTINGS
     assert fixed.searched() == []
-    # What is kept of the frozen layers is for the study's other trials too: its numbers are to be the same.
-    assert (found.study_space.highest("unfrozen_layers"), found.study_space.highest("views")) == (4, 3)
+    assert found.cut == 4  # what the study's other trials learned from too: the numbers are to be the same
 
 
-def test_a_study_without_a_choice_of_layers_can_be_read_too(studies: Path, tmp_path: Path) -> None:
+def test_where_the_space_has_no_layers_to_unfreeze_the_trial_says_how_many(studies: Path, tmp_path: Path) -> None:
+    shutil.copytree(studies / "old", tmp_path / "old")
     space = SearchSpace(parameters={"epochs": Fixed(value=4)})
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "journal.log").write_bytes((studies / "old" / "journal.log").read_bytes())
     StudyRecord("old", "d", 1, deciding(SearchSettings(), space) | {AFFORDABLE: "none"}).write(tmp_path / "old")
-    assert find_trial(tmp_path, "old/0").study_space == space
+    assert find_trial(tmp_path, "old/0").cut == 0
 
 
 @pytest.mark.parametrize(
