@@ -7,7 +7,8 @@ from typing import Any
 
 from imgcls_ray.config import RunSettings, SearchSettings, load_settings
 from imgcls_ray.errors import Interrupted, SettingsError
-from imgcls_ray.pipeline import RunListener, run
+from imgcls_ray.listener import RunListener
+from imgcls_ray.pipeline import run
 from imgcls_ray.plan import SETTINGS
 from imgcls_ray.result import RunResult
 from imgcls_ray.search.curve import Comparison

@@ -131,6 +131,7 @@ def make_plan(settings: RunSettings) -> Plan:
     weights = {name: find_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
     plan = Plan(settings, storage, "", space, weights, sizes, source, prepared, repeated)
     if repeated:
+        repeated.check_start()
         repeated.check_weights(plan.record.parts)
     plan = replace(plan, study=_study(plan))
     if settings.resume:

@@ -22,11 +22,26 @@ class Seconds:
 
 
 @dataclass(frozen=True)
+class StageResult:
+    """The best trial of a stage."""
+
+    trial: TrialOutcome
+    test: Metrics
+
+    def to_json(self) -> dict[str, Any]:
+        """Its number, the trial that it started from (None in the first stage) and its figures."""
+        figures = {"test_accuracy": self.test.accuracy, **_figures(self.trial)}
+        return {"trial": self.trial.number, "from_trial": self.trial.params.from_trial, **figures}
+
+
+@dataclass(frozen=True)
 class RunResult:
     """A finished main job."""
 
     study: StudyOutcome
     test: Metrics
+    stages: dict[str, StageResult]
+    """`probe` and `finetune`; empty for a study of one stage."""
     images: Counts
     workers: int
     seconds: Seconds
@@ -57,6 +72,7 @@ class RunResult:
             "objective": self.study.objective.metric,
             "noise": self.study.noise,
             "test": {"accuracy": self.test.accuracy, "f1_macro": self.test.f1_macro, "loss": self.test.loss},
+            "stages": {name: stage.to_json() for name, stage in self.stages.items()} or None,
             "trials": len(trials),
             "pruned": sum(trial.state == "pruned" for trial in trials),
             "failed": sum(trial.state == "failed" for trial in trials),

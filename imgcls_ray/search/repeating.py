@@ -11,7 +11,7 @@ from imgcls_ray.errors import SettingsError, StorageError
 from imgcls_ray.search.journal import noted_outcome, read_study
 from imgcls_ray.search.listener import TRIAL_FORMS, TrialOutcome
 from imgcls_ray.search.parameters import Fixed
-from imgcls_ray.search.record import AFFORDABLE, FINGERPRINT, StudyRecord, known_study
+from imgcls_ray.search.record import AFFORDABLE, AFFORDABLE_TUNING, FINGERPRINT, StudyRecord, known_study, weights_file
 from imgcls_ray.search.space import SearchSpace
 
 
@@ -19,6 +19,8 @@ from imgcls_ray.search.space import SearchSpace
 class RepeatedTrial:
     """A trial that has ended, in words and numbers."""
 
+    folder: Path
+    """Of its study."""
     record: StudyRecord
     """Of its study."""
     outcome: TrialOutcome
@@ -44,11 +46,25 @@ class RepeatedTrial:
     @property
     def cut(self) -> int:
         """The most `unfrozen_layers` of its study: it learned from what comes out before these, even with fewer."""
-        text = self.record.parts.get(AFFORDABLE, "none")
+        part = AFFORDABLE if self.settings.from_trial is None else AFFORDABLE_TUNING
+        text = self.record.parts.get(part, "none")
         if text == "none":
             return self.settings.unfrozen_layers
         parameters = {"parameters": {"unfrozen_layers": json.loads(text)}}
         return SearchSpace.model_validate(parameters).highest("unfrozen_layers")
+
+    def check_start(self) -> None:
+        """Return when the head that it starts from is still there, where it starts from one.
+
+        Raises:
+            SettingsError: it is not.
+        """
+        start = self.settings.from_trial
+        if start is not None and not weights_file(self.folder, start).is_file():
+            raise SettingsError(
+                f"The trial {self.name} starts from the head of trial {start}, whose weights are no longer in "
+                f"{weights_file(self.folder, start).parent}: repeat trial {start} first, or another one."
+            )
 
     def check_weights(self, parts: Mapping[str, str]) -> None:
         """Return when the weights that are found now are those of the study; `parts` is a record's.
@@ -98,7 +114,7 @@ def find_trial(studies: Path, name: str) -> RepeatedTrial:
             f"Only a trial that has ended can be repeated, and {number} of '{study}' has not: take the study up with "
             "--resume."
         )
-    return RepeatedTrial(record, outcome, dict(trials[number].intermediate_values))
+    return RepeatedTrial(studies / study, record, outcome, dict(trials[number].intermediate_values))
 
 
 def values_of(folder: Path, study: str, number: int) -> Mapping[int, float]:

@@ -13,6 +13,7 @@ from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import ImgclsError, TrainingError
 from imgcls_ray.search.checkpoint import Progress, TrialCheckpoint
 from imgcls_ray.search.objective import ACCURACY, Objective
+from imgcls_ray.search.record import weights_file
 from imgcls_ray.training.host import DIED
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
 from imgcls_ray.training.patience import early_end
@@ -41,16 +42,21 @@ class TrialContext:
     """Seconds of training after which a trial keeps how far it has come; see `TrialCheckpoint`."""
     seed_epochs: int | None = None
     """Epochs that a trial's seed follows from where these are not its own: of a trial that is trained for longer."""
+    starts: Path | None = None
+    """Folder of the study whose trials' heads its trials start from; its own by default."""
 
     def job(self, settings: TrialSettings) -> TrialJob:
         """The job of a trial with these settings."""
         data = self.data[settings.backbone, settings.image_size]
         seeding = settings if self.seed_epochs is None else settings.model_copy(update={"epochs": self.seed_epochs})
-        return TrialJob(settings, trial_seed(self.seed, seeding), data)
+        start = None
+        if settings.from_trial is not None:
+            start = weights_file(self.starts or self.folder, settings.from_trial).read_bytes()
+        return TrialJob(settings, trial_seed(self.seed, seeding), data, start)
 
     def weights_path(self, number: int) -> Path:
         """Where a trial leaves the weights of its best epoch."""
-        return self.folder / "weights" / f"trial-{number:04}.npz"
+        return weights_file(self.folder, number)
 
     def checkpoint(self, number: int) -> TrialCheckpoint:
         """What a trial goes on from after a kill."""
