@@ -80,17 +80,11 @@ def _kept(
     if len(kept) == len(parameter.values):
         return parameter, ""
     default = parameter.default if parameter.default in kept else max(kept, key=lambda value: gmacs[value])
-    dear = ", ".join(
-        f"the last {value} layers {gmacs[value]:.0f}"
-        for value in parameter.values
-        if value not in kept and value not in lacking
-    )
-    reasons = [
-        f"not trained, because an epoch may take {limit:g} x 10^9 multiply-adds (search.max_epoch_gmacs): {dear}"
-        if dear
-        else "",
-        f"not trained, because there are not so many layers: the last {', '.join(map(str, lacking))}"
-        if lacking
-        else "",
-    ]
-    return parameter.model_copy(update={"values": kept, "default": default}), "; ".join(filter(None, reasons))
+    dear = [f"the last {value} layers {gmacs[value]:.0f}" for value in possible if value not in kept]
+    reasons = []
+    if dear:
+        rule = f"an epoch may take {limit:g} x 10^9 multiply-adds (search.max_epoch_gmacs)"
+        reasons.append(f"not trained, because {rule}: {', '.join(dear)}")
+    if lacking:
+        reasons.append(f"not trained, because there are not so many layers: the last {', '.join(map(str, lacking))}")
+    return parameter.model_copy(update={"values": kept, "default": default}), "; ".join(reasons)

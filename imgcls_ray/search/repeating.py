@@ -63,7 +63,7 @@ class RepeatedTrial:
         if start is not None and not weights_file(self.folder, start).is_file():
             raise SettingsError(
                 f"The trial {self.name} starts from the head of trial {start}, whose weights are no longer in "
-                f"{weights_file(self.folder, start).parent}: repeat trial {start} first, or another one."
+                f"{weights_file(self.folder, start).parent}: repeat another trial, or run the study again."
             )
 
     def check_weights(self, parts: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.errors import SettingsError, StorageError
 from imgcls_ray.search.parameters import Fixed
-from imgcls_ray.search.record import AFFORDABLE, StudyRecord, deciding
+from imgcls_ray.search.record import AFFORDABLE, StudyRecord, deciding, weights_file
 from imgcls_ray.search.repeating import find_trial, values_of
 from imgcls_ray.search.resources import plan_resources
 from imgcls_ray.search.space import SearchSpace
@@ -85,3 +85,18 @@ def test_it_gets_the_share_that_it_had_in_its_study(monkeypatch: pytest.MonkeyPa
     assert plan_resources(one.model_copy(update={"concurrency": 2}), shared_by=30).cpus == 4
     # A smaller cluster than the study's is no reason to refuse one trial.
     assert plan_resources(one.model_copy(update={"concurrency": 16}), shared_by=30).cpus == 1
+
+
+def test_a_fine_tuning_trial_needs_the_head_that_it_starts_from(tmp_path: Path) -> None:
+    tuned = SETTINGS.model_copy(update={"from_trial": 2, "unfrozen_layers": 4})
+    found = find_trial(old_study(tmp_path, settings=tuned), "old/0")
+    assert found.space.defaults()["from_trial"] == 2
+    with pytest.raises(SettingsError, match="starts from the head of trial 2, whose weights are no longer in"):
+        found.check_start()
+    head = weights_file(tmp_path / "old", 2)
+    head.parent.mkdir()
+    head.write_bytes(b"weights")
+    found.check_start()
+    data = {(tuned.backbone, tuned.image_size): TrialData(tmp_path, (8, 8), 3, 2)}  # type: ignore[arg-type]
+    context = TrialContext(tmp_path / "again", 0, data, 1, 1, 0, 10, starts=found.folder)
+    assert context.job(tuned).start == b"weights"
