@@ -9,7 +9,7 @@ from imgcls_ray.config import TrialSettings
 from imgcls_ray.search.listener import TrialOutcome, rank
 from imgcls_ray.search.objective import Objective
 from imgcls_ray.search.parameters import AnyParameter, Choice
-from imgcls_ray.search.space import FROM, START, SearchSpace
+from imgcls_ray.search.space import FROM, PREFIX, START, SearchSpace
 
 STARTS = 3
 """Probe trials that are fine-tuned, at most."""
@@ -23,7 +23,6 @@ class FineTuning(SearchSpace):
     All that the section does not name is as in that trial. A trial trains its head and the last layers, the head from
     where the probe left it (LP-FT; Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
     Out-of-Distribution", ICLR 2022): with a random head the first gradients would spoil what the layers know.
-    For Optuna its parameters have names of their own, for one name has one range in a study.
     """
 
     starts: dict[int, TrialSettings]
@@ -47,7 +46,7 @@ class FineTuning(SearchSpace):
 
     def asked_as(self, name: str) -> str:
         """Optuna's name of a parameter."""
-        return f"{FROM.removesuffix(START)}{name}"
+        return f"{PREFIX}{name}"
 
     def owns(self, params: Mapping[str, Any]) -> bool:
         """Whether a trial with these parameters of Optuna's is of this stage."""

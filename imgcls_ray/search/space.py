@@ -18,7 +18,9 @@ _OPPOSITE: dict[str, Literal["always", "never", "sometimes"]] = {
 
 START = "from_trial"
 """The setting of a fine-tuning trial that says which probe trial it starts from; no space names it."""
-FROM = f"finetune.{START}"
+PREFIX = "finetune."
+"""Before Optuna's names of the second stage's parameters: one name has one range in a study."""
+FROM = f"{PREFIX}{START}"
 """Optuna's name of it: a trial that has it is one of the second stage."""
 
 

@@ -118,9 +118,7 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     if study.prepare:
         listener.study_told(budget.describe())
     elif study.space.finetune:
-        listener.study_told(
-            "no second stage: fine-tuning needs a backbone with weights, and none is among the settings"
-        )
+        listener.study_told("no second stage, as no backbone has weights: all trials train from scratch")
     if not starts:
         probe.tell(listener)
     if left.ended or left.cut_off:
