@@ -64,6 +64,8 @@ class FineTuner:
         gpus: bool,
     ) -> None:
         self._plan, self._sets, self._embedder, self._listener, self._gpus = plan, sets, embedder, listener, gpus
+        self.data: dict[Place, TrialData] = {}
+        """What was made ready."""
 
     @property
     def possible(self) -> bool:
@@ -88,9 +90,9 @@ class FineTuner:
         views = self._views([start.views for start in starts.values()])
         section, note = affordable_section(self._plan, self._sets, places, views, self._gpus)
         unfrozen = SearchSpace(parameters=section).highest("unfrozen_layers")
-        data = self._embedder.data(places, unfrozen, views, note)
+        self.data = self._embedder.data(places, unfrozen, views, note)
         self._listener.step_started("finetune", f"the last layers of {', '.join(name for name, _ in places)}")
-        return section, data
+        return section, self.data
 
     def _views(self, probed: list[int]) -> int:
         """The most views of a fine-tuning trial: the section's, or else those of the probe trials."""

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from imgcls_ray.search.choice import choose
 from imgcls_ray.search.continuing import best_first
 from imgcls_ray.search.finetuning import STARTS, FineTuning, choose_starts, earlier_starts
 from imgcls_ray.search.interruption import Interruption
-from imgcls_ray.search.journal import Earlier, earlier, open_journal
+from imgcls_ray.search.journal import ASKED, RESULT, Earlier, earlier, note_study, open_journal
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome, TrialOutcome, rank
 from imgcls_ray.search.objective import Objective
 from imgcls_ray.search.parameters import AnyParameter
@@ -39,7 +39,7 @@ from imgcls_ray.training.job import TrialData
 FIRST = 3
 """The best trials of the study that is continued from, which are tried again first."""
 WEIGHTS_KEPT = 5
-"""Best trials whose weights stay on disk after a study."""
+"""Best trials whose weights stay on disk after a study, beside those of the defaults."""
 
 Data = Mapping[tuple[str, str], TrialData]
 """By backbone and image size, as the search space writes them."""
@@ -67,6 +67,8 @@ class Study:
     """See `TrialContext`."""
     prepare: Prepare | None = None
     """What the second stage trains with; None where there is no second stage."""
+    tuned: Data = field(default_factory=dict)
+    """The data of the second stage's trials, once it has begun."""
 
     def context(self) -> TrialContext:
         """What its trials share."""
@@ -75,6 +77,7 @@ class Study:
             folder=self.folder,
             seed=self.settings.seed,
             data=self.data,
+            tuned=self.tuned,
             workers=share.workers,
             cpus=share.cpus,
             gpus=share.gpus,
@@ -114,7 +117,11 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     # A second stage that has begun is the one that goes on, however many trials there may be now.
     probe.bound(probe.proposals.suggested if starts else budget.probes)
     trials = probe.trials if study.prepare is None else settings.trials
-    listener.study_started(replace(study.info, trials=trials, objective=objective))
+    info = replace(study.info, trials=trials, objective=objective)
+    epochs = study.space.highest("epochs")
+    note_study(optuna_study, ASKED, {"settings": info.settings, "data": info.data, "trials": trials, "epochs": epochs})
+    note_study(optuna_study, RESULT, {})  # that of a start before this one, which is taken up
+    listener.study_started(info)
     if study.prepare:
         listener.study_told(budget.describe())
     elif study.space.finetune:
@@ -134,7 +141,7 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         began = time.monotonic()
         probe.run(began + budget.probe_seconds, going_on, told, interruption)
         rest = budget.seconds - (time.monotonic() - began)
-        if study.prepare and not interruption.requested:
+        if study.prepare and (starts or not interruption.requested):
             tuning = _second_stage(study, study.prepare, optuna_study, context, left, probe, listener)
             if tuning:
                 tuning.run(time.monotonic() + rest, going_on, told, interruption)
@@ -238,7 +245,7 @@ def _second_stage(
     from_trials = {outcome.number: outcome.params for outcome in starts}
     section, data = prepare(from_trials)
     space = FineTuning.of(study.space, section, from_trials)
-    stage = _Stage(study, optuna_study, space, replace(context, data=data), left, first=space.firsts())
+    stage = _Stage(study, optuna_study, space, replace(context, tuned=data), left, first=space.firsts())
     stage.bound(trials)
     numbers = ", ".join(map(str, from_trials))
     listener.study_told(f"fine-tuning starts from trial{'s' if len(from_trials) > 1 else ''} {numbers}")
@@ -356,7 +363,7 @@ def _outcome(study: Study, stages: Sequence[_Stage], interrupted: bool) -> Study
 def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
-    kept = {outcome.best.number, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
+    kept = {outcome.best.number, 0, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
     # Those from which others start stay as well: a fine-tuning trial can't be repeated without.
     kept |= {trial.params.from_trial for trial in outcome.trials if trial.params.from_trial is not None}
     for trial in outcome.trials:

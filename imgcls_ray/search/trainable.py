@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class TrialContext:
     validation: int
     """Pictures in the validation split."""
     objective: Objective = ACCURACY
+    tuned: Mapping[tuple[str, str], TrialData] = field(default_factory=dict)
+    """The same of the second stage's trials; empty where `data` is for such a trial, as for one that is repeated."""
     checkpoint_seconds: float = 2.0
     """Seconds of training after which a trial keeps how far it has come; see `TrialCheckpoint`."""
     seed_epochs: int | None = None
@@ -47,12 +49,13 @@ class TrialContext:
 
     def job(self, settings: TrialSettings) -> TrialJob:
         """The job of a trial with these settings."""
-        data = self.data[settings.backbone, settings.image_size]
+        place = (settings.backbone, settings.image_size)
         seeding = settings if self.seed_epochs is None else settings.model_copy(update={"epochs": self.seed_epochs})
-        start = None
-        if settings.from_trial is not None:
-            start = weights_file(self.starts or self.folder, settings.from_trial).read_bytes()
-        return TrialJob(settings, trial_seed(self.seed, seeding), data, start)
+        seed = trial_seed(self.seed, seeding)
+        if settings.from_trial is None:
+            return TrialJob(settings, seed, self.data[place])
+        start = weights_file(self.starts or self.folder, settings.from_trial)
+        return TrialJob(settings, seed, (self.tuned or self.data)[place], start.read_bytes())
 
     def weights_path(self, number: int) -> Path:
         """Where a trial leaves the weights of its best epoch."""

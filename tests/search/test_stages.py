@@ -15,12 +15,12 @@ from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.embeddings.store import Embeddings
 from imgcls_ray.models import NO_WEIGHTS
-from imgcls_ray.search.journal import sole_driver
+from imgcls_ray.search.journal import read_study, sole_driver
 from imgcls_ray.search.listener import StudyInfo as Info
 from imgcls_ray.search.listener import StudyListener, StudyOutcome
 from imgcls_ray.search.parameters import Choice, Fixed, Float
 from imgcls_ray.search.resources import TrialResources
-from imgcls_ray.search.rows import list_trials
+from imgcls_ray.search.rows import trial_rows
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.training.job import TrialData
 from tests.search.pretended import PretendedTrainable
@@ -117,7 +117,7 @@ def test_the_best_probes_are_fine_tuned_from_their_weights(
     assert "fine-tuning starts from trials " + ", ".join(map(str, asked[0])) in notes.told
     kept = {int(path.stem.removeprefix("trial-")) for path in (folder / "weights").iterdir()}
     assert kept >= set(asked[0]), "the trials that others start from can still be read"
-    rows = list_trials(folder, "s")
+    rows = trial_rows(read_study(folder, "s"))
     assert {row.number: row.params.get("from_trial") for row in rows} == {
         trial.number: trial.params.from_trial for trial in outcome.trials
     }
