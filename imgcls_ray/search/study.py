@@ -63,6 +63,10 @@ class Study:
     """Trials of another study, as trials of this space; see `search.continuing`."""
     trainable: type[TrialTrainable] = TrialTrainable
     """Who runs a trial; tests and benchmarks have others, which only pretend to."""
+    seed_epochs: int | None = None
+    """See `TrialContext`."""
+    starts: Path | None = None
+    """See `TrialContext`."""
     prepare: Prepare | None = None
     """What the second stage trains with; None where there is no second stage."""
     tuned: Data = field(default_factory=dict)
@@ -82,6 +86,8 @@ class Study:
             validation=self.validation,
             objective=Objective(self.settings.objective),
             checkpoint_seconds=self.settings.checkpoint_seconds,
+            seed_epochs=self.seed_epochs,
+            starts=self.starts,
         )
 
 
