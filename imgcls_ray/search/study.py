@@ -17,7 +17,6 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import Stopper
 
 from imgcls_ray.config import SearchSettings, TrialSettings
-from imgcls_ray.data.files import write_atomic
 from imgcls_ray.errors import Interrupted, TrainingError
 from imgcls_ray.search.budget import Budget
 from imgcls_ray.search.choice import choose
@@ -62,6 +61,12 @@ class Study:
     """Pictures in the validation split."""
     before: tuple[FrozenTrial, ...] = ()
     """Trials of another study, as trials of this space; see `search.continuing`."""
+    trainable: type[TrialTrainable] = TrialTrainable
+    """Who runs a trial; tests and benchmarks have others, which only pretend to."""
+    seed_epochs: int | None = None
+    """See `TrialContext`."""
+    starts: Path | None = None
+    """See `TrialContext`."""
     prepare: Prepare | None = None
     """What the second stage trains with; None where there is no second stage."""
     tuned: Data = field(default_factory=dict)
@@ -81,6 +86,8 @@ class Study:
             validation=self.validation,
             objective=Objective(self.settings.objective),
             checkpoint_seconds=self.settings.checkpoint_seconds,
+            seed_epochs=self.seed_epochs,
+            starts=self.starts,
         )
 
 
@@ -238,10 +245,6 @@ def _second_stage(
         listener.study_told(f"no second stage: {why}")
         return None
     from_trials = {outcome.number: outcome.params for outcome in starts}
-    for number in from_trials:
-        if not context.start_path(number).exists():
-            context.start_path(number).parent.mkdir(exist_ok=True)
-            write_atomic(context.start_path(number), context.weights_path(number).read_bytes())
     section, data = prepare(from_trials)
     space = FineTuning.of(study.space, section, from_trials)
     stage = _Stage(study, optuna_study, space, replace(context, tuned=data), left, first=space.firsts())
@@ -293,7 +296,7 @@ def _run_tune(
     # (A placement group must ask for something: one byte.)
     own = {"CPU": 0, "memory": 1} if share.workers > 1 else {"CPU": share.cpus, "GPU": share.gpus}
     trainable = tune.with_resources(
-        tune.with_parameters(TrialTrainable, context=context),
+        tune.with_parameters(study.trainable, context=context),
         PlacementGroupFactory([{name: float(amount) for name, amount in own.items() if amount or name == "CPU"}]),
     )
     tuner = tune.Tuner(
@@ -363,6 +366,8 @@ def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
     kept = {outcome.best.number, 0, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
+    # Those from which others start stay as well: a fine-tuning trial can't be repeated without.
+    kept |= {trial.params.from_trial for trial in outcome.trials if trial.params.from_trial is not None}
     for trial in outcome.trials:
         if trial.number in kept:
             continue
