@@ -56,6 +56,7 @@ class RunResult:
             "leader": {"trial": self.study.leader.number, **_figures(self.study.leader)},
             "objective": self.study.objective.metric,
             "noise": self.study.noise,
+            **self._pair(),
             "test": {"accuracy": self.test.accuracy, "f1_macro": self.test.f1_macro, "loss": self.test.loss},
             "trials": len(trials),
             "pruned": sum(trial.state == "pruned" for trial in trials),
@@ -73,6 +74,13 @@ class RunResult:
             "data": self.data,
             "reused": self.reused,
         }
+
+    def _pair(self) -> dict[str, Any]:
+        """What there is to tell of a second objective."""
+        if self.study.second is None:
+            return {}
+        front = [{"number": trial.number, "values": [trial.value, trial.second]} for trial in self.study.front]
+        return {"second_objective": self.study.second.metric, "front": front}
 
 
 def _figures(trial: TrialOutcome | None) -> dict[str, float | None]:

@@ -127,6 +127,15 @@ def run(
             rich_help_panel=SEARCH,
         ),
     ] = None,
+    second_objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What is made smaller beside it: none, latency_ms or size_mb.",
+            show_default="none",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(metavar="N", help="Seed of the search.", show_default="0", rich_help_panel=SEARCH),
@@ -227,6 +236,7 @@ def run(
         "search.sampler": sampler,
         "search.scheduler": scheduler,
         "search.objective": objective,
+        "search.second_objective": second_objective,
         "search.seed": seed,
         "tracking.uri": tracking_uri,
         "tracking.model_name": model_name,

@@ -50,6 +50,14 @@ def search(
             show_default="val_accuracy",
         ),
     ] = None,
+    second_objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What is made smaller beside it: none, latency_ms or size_mb.",
+            show_default="none",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the search.", show_default="0")] = None,
     concurrency: Annotated[
         int | None, typer.Option(metavar="N", help="Trials at once.", show_default="what the cluster holds")
@@ -112,6 +120,7 @@ def search(
         "search.sampler": sampler,
         "search.scheduler": scheduler,
         "search.objective": objective,
+        "search.second_objective": second_objective,
         "search.seed": seed,
         "tracking.uri": tracking_uri,
         "tracking.model_name": model_name,

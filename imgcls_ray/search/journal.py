@@ -21,6 +21,12 @@ JOURNAL, LOCK = "journal.log", "driver.lock"
 OUTCOME = "imgcls.outcome"
 """User attribute of a trial that ended: how. It is written before Optuna is told: a kill in between loses nothing."""
 
+VALUE = "imgcls.value."
+"""User attributes of a trial with two objectives, with the epoch's number behind: the first one's value after it."""
+Told = float | list[float] | None
+"""What Optuna is told of a trial that ended: its value, its values where there are two objectives, or that it was
+pruned."""
+
 
 @dataclass(frozen=True)
 class Earlier:
@@ -78,8 +84,27 @@ def read_study(folder: Path, name: str) -> optuna.Study:
         raise StorageError(f"The journal {path} knows no study '{name}': it was ended before it began.") from error
 
 
-def note_outcome(trial: optuna.Trial, outcome: TrialOutcome, told: float | None) -> None:
-    """Write how a trial ended, and what the study will be told: its value, or that it was pruned (None).
+def note_value(trial: optuna.Trial, value: float, epoch: int) -> None:
+    """Write a trial's value after an epoch.
+
+    Optuna takes no such values in a study of two objectives: there they are user attributes, one for each epoch.
+    """
+    if len(trial.study.directions) == 1:
+        trial.report(value, epoch)
+    else:
+        trial.set_user_attr(f"{VALUE}{epoch}", value)
+
+
+def noted_values(trial: FrozenTrial) -> dict[int, float]:
+    """What `note_value` wrote, by epoch (1 is the first)."""
+    attributes = {
+        int(name.removeprefix(VALUE)): value for name, value in trial.user_attrs.items() if name.startswith(VALUE)
+    }
+    return attributes or dict(trial.intermediate_values)
+
+
+def note_outcome(trial: optuna.Trial, outcome: TrialOutcome, told: Told) -> None:
+    """Write how a trial ended, and what the study will be told: its value or values, or that it was pruned (None).
 
     Call it before `study.tell`: after a kill in between `earlier` does that.
     """
@@ -110,7 +135,7 @@ def earlier(study: optuna.Study) -> Earlier:
             study.tell(trial.number, told, state=TrialState.PRUNED if told is None else TrialState.COMPLETE)
     return Earlier(
         ended=tuple(ended.values()),
-        values={number: dict(trials[number].intermediate_values) for number in ended},
+        values={number: noted_values(trials[number]) for number in ended},
         cut_off=tuple(trial for trial in trials if trial.number not in ended),
     )
 

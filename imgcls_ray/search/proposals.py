@@ -1,6 +1,6 @@
 """Settings that no trial had before, from whichever sampler; and what became of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,6 +10,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.search.grid import listed
+from imgcls_ray.search.journal import Told, note_value, noted_values
 from imgcls_ray.search.samplers import build_sampler
 from imgcls_ray.search.space import SearchSpace
 
@@ -38,20 +39,27 @@ class Proposals:
         concurrency: int,
         before: Sequence[FrozenTrial] = (),
         first: Sequence[FrozenTrial] = (),
+        admits: Callable[[TrialSettings], bool] = lambda _: True,
     ) -> None:
-        """`before`: trials of another study that the sampler is to know; `first` are tried right after the defaults."""
+        """`before`: trials of another study that the sampler is to know; `first` are tried right after the defaults.
+
+        Settings that `admits` refuses are asked for anew; the defaults are taken as they are.
+        """
         self.study, self._space, self._settings, self._concurrency = study, space, settings, concurrency
         study.sampler = optuna.samplers.RandomSampler()  # never asked
-        self._draft = optuna.create_study(direction=study.direction)
+        self._admits = admits
+        self._draft = optuna.create_study(directions=study.directions)
         self._drafts: dict[int, optuna.Trial] = {}
         self._seen: set[str] = set()
-        self._grid = listed(space, settings.seed)
+        self._grid = self._admitted(listed(space, settings.seed))
         self._rest = iter(self._grid or ())
         self._defaults = key(TrialSettings(**space.defaults()))
         self.duplicates = 0
         """Settings that were proposed and not trained, because they had been."""
+        self.refused = 0
+        """Settings that were proposed and not trained, because `admits` refused them."""
         known = [(trial.params, space.suggest(FixedTrial(trial.params))) for trial in first]
-        self._first = [params for params, given in known if key(given) != self._defaults]
+        self._first = [params for params, given in known if key(given) != self._defaults and admits(given)]
         self.learn(before)
         begun = [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
         self.suggested = len(begun)
@@ -60,7 +68,7 @@ class Proposals:
 
     @property
     def size(self) -> int | None:
-        """How many distinct settings there are; None if there are too many to list, or no end of them."""
+        """How many distinct settings are admitted; None if there are too many to list, or no end of them."""
         return None if self._grid is None else len(self._grid)
 
     def learn(self, trials: Sequence[FrozenTrial]) -> None:
@@ -72,8 +80,8 @@ class Proposals:
     def take_up(self, trial: FrozenTrial) -> tuple[optuna.Trial, TrialSettings]:
         """Go on with a trial of the study that began in an earlier process and did not end."""
         draft, settings = self._chosen(trial.params)
-        for step, value in trial.intermediate_values.items():
-            draft.report(value, step)
+        for epoch, value in noted_values(trial).items():
+            self._report_draft(draft, value, epoch)
         self._seen.add(key(settings))
         self._drafts[trial.number] = draft
         return optuna.Trial(self.study, trial._trial_id), settings
@@ -99,12 +107,16 @@ class Proposals:
         return trial, settings
 
     def report(self, trial: optuna.Trial, value: float, epoch: int) -> None:
-        """A trial's value after an epoch."""
-        trial.report(value, epoch)
-        self._drafts[trial.number].report(value, epoch)
+        """A trial's value after an epoch; a sampler of two objectives does not hear of it."""
+        note_value(trial, value, epoch)
+        self._report_draft(self._drafts[trial.number], value, epoch)
 
-    def tell(self, trial: optuna.Trial, state: TrialState, value: float | None) -> None:
-        """How a trial ended: COMPLETE with its value, or PRUNED with those it has reported."""
+    def _report_draft(self, draft: optuna.Trial, value: float, epoch: int) -> None:
+        if len(self._draft.directions) == 1:
+            draft.report(value, epoch)
+
+    def tell(self, trial: optuna.Trial, state: TrialState, value: Told) -> None:
+        """How a trial ended: COMPLETE with its value or values, or PRUNED with those it has reported."""
         self.study.tell(trial, value, state=state)
         self._draft.tell(self._drafts.pop(trial.number), value, state=state)
 
@@ -119,14 +131,25 @@ class Proposals:
         self._draft.sampler = self._sampler(self.suggested)
         for _ in range(0 if self._settings.sampler == "grid" else TRIES):
             draft, proposed = self._ask()
-            if key(proposed) not in self._seen:
+            if key(proposed) in self._seen:
+                self.duplicates += 1
+            elif not self._admits(proposed):
+                self.refused += 1
+            else:
                 return draft, proposed
-            self.duplicates += 1
             self._draft.tell(draft, state=TrialState.FAIL)
         rest = islice(self._drawn(), DRAWS) if self._grid is None else self._rest
-        fresh = (chosen for chosen in rest if key(TrialSettings(**chosen)) not in self._seen)
-        chosen = next(fresh, None)
-        return None if chosen is None else self._chosen(chosen)
+        for chosen in rest:
+            given = TrialSettings(**chosen)
+            if key(given) in self._seen:
+                continue
+            if self._grid is not None or self._admits(given):
+                return self._chosen(chosen)
+            self.refused += 1
+        return None
+
+    def _admitted(self, settings: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        return None if settings is None else [one for one in settings if self._admits(TrialSettings(**one))]
 
     def _chosen(self, values: Mapping[str, Any]) -> tuple[optuna.Trial, TrialSettings]:
         self._draft.enqueue_trial(dict(values))

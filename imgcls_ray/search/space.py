@@ -6,6 +6,7 @@ from optuna.trial import BaseTrial
 from pydantic import field_validator
 
 from imgcls_ray.config import SearchSettings, Settings, TrialSettings
+from imgcls_ray.search.constraints import Constraints
 from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed, Int, Value
 
 _OPPOSITE: dict[str, Literal["always", "never", "sometimes"]] = {
@@ -19,6 +20,8 @@ class SearchSpace(Settings):
     """Parameters by name, in the order in which they are asked for: those that a condition names come first."""
 
     parameters: dict[str, AnyParameter]
+    constraints: Constraints = Constraints()
+    """What settings must keep to, whatever they are worth; see `search.constraints`."""
 
     @field_validator("parameters")
     @classmethod

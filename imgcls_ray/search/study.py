@@ -19,16 +19,18 @@ from ray.tune.stopper import Stopper
 from imgcls_ray.config import SearchSettings
 from imgcls_ray.errors import Interrupted, TrainingError
 from imgcls_ray.search.choice import choose
-from imgcls_ray.search.continuing import best_first
+from imgcls_ray.search.constraints import admission
+from imgcls_ray.search.continuing import best_first, with_second
 from imgcls_ray.search.interruption import Interruption
-from imgcls_ray.search.journal import Earlier, earlier, open_journal
+from imgcls_ray.search.journal import Earlier, earlier, noted_values, open_journal
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome, TrialOutcome, rank
-from imgcls_ray.search.objective import Objective
+from imgcls_ray.search.objective import Objective, Second, directions, second_of
 from imgcls_ray.search.proposals import Proposals
 from imgcls_ray.search.remember import Remembering
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.sampler import INTERRUPTED, OptunaSampler
 from imgcls_ray.search.scheduler import build_scheduler, describe_scheduler
+from imgcls_ray.search.second import second_values
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.search.trainable import LIVES, TrialContext, TrialTrainable
 from imgcls_ray.training.job import TrialData
@@ -54,6 +56,16 @@ class Study:
     before: tuple[FrozenTrial, ...] = ()
     """Trials of another study, as trials of this space; see `search.continuing`."""
 
+    @property
+    def objective(self) -> Objective:
+        """What is made better."""
+        return Objective(self.settings.objective)
+
+    @property
+    def second(self) -> Second | None:
+        """What is made smaller beside it."""
+        return second_of(self.settings.second_objective)
+
     def context(self) -> TrialContext:
         """What its trials share."""
         share = self.resources
@@ -65,7 +77,7 @@ class Study:
             cpus=share.cpus,
             gpus=share.gpus,
             validation=self.validation,
-            objective=Objective(self.settings.objective),
+            objective=self.objective,
             checkpoint_seconds=self.settings.checkpoint_seconds,
         )
 
@@ -80,25 +92,30 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         Interrupted: Ctrl-C or SIGTERM, before any trial had a score.
         TrainingError: no trial ended with a score.
     """
-    settings, share = study.settings, study.resources
-    context, objective = study.context(), Objective(settings.objective)
+    settings, share, objective, second = study.settings, study.resources, study.objective, study.second
+    context = study.context()
+    inputs = {place: data.input for place, data in study.data.items()}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna_study = optuna.create_study(
         storage=open_journal(study.folder),
         study_name=study.info.name,
-        direction=objective.direction,
+        directions=directions(objective, second),
         load_if_exists=True,
     )
+    value_of = second_values(second, study.space, inputs, study.folder, listener.study_told) if second else None
+    before = with_second(study.before, study.space, value_of) if value_of else study.before
     left = earlier(optuna_study)
     going_on = _going_on(context, left)
-    first = best_first(study.before, optuna_study.direction)[:FIRST]
-    proposals = Proposals(optuna_study, study.space, settings, share.concurrency, study.before, first)
+    first = best_first(before, optuna_study.directions[0])[:FIRST]
+    admits = admission(study.space, inputs, share.workers)
+    proposals = Proposals(optuna_study, study.space, settings, share.concurrency, before, first, admits)
     trials = min(settings.trials, proposals.size or settings.trials)
     deadline = time.monotonic() + settings.time_budget if settings.time_budget else math.inf
     epochs = study.space.highest("epochs")
-    listener.study_started(replace(study.info, trials=trials, objective=objective))
+    listener.study_started(replace(study.info, trials=trials, objective=objective, second=second))
     if trials < settings.trials:
-        listener.study_told(f"the space has {trials} different settings: no more trials than that")
+        which = " that keep to its constraints" if study.space.constraints.bind else ""
+        listener.study_told(f"the space has {trials} different settings{which}: no more trials than that")
     listener.study_told(describe_scheduler(settings, epochs, trials))
     if left.ended or left.cut_off:
         cut_off = (
@@ -109,7 +126,9 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         listener.trial_restored(restored, left.values[restored.number])
     told = Listeners([_Tidy(context), listener])
     with Interruption() as interruption:
-        sampler = OptunaSampler(proposals, objective, trials, share.concurrency, deadline, told, left, interruption)
+        sampler = OptunaSampler(
+            proposals, objective, trials, share.concurrency, deadline, told, left, interruption, value_of
+        )
         scheduler = Remembering(build_scheduler(settings, epochs), settings.objective, left.values, going_on)
         if not sampler.is_finished:
             _run_tune(study, sampler, scheduler, _End(deadline, interruption))
@@ -117,6 +136,8 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
             told.trial_ended(running)
     if proposals.duplicates:
         listener.study_told(f"{proposals.duplicates} times settings were proposed again, and not trained again")
+    if proposals.refused:
+        listener.study_told(f"{proposals.refused} times proposed settings broke a constraint, and were not trained")
     outcome = _outcome(study, sampler, interruption.requested)
     if not outcome.interrupted:
         _drop_weights(context, outcome)
@@ -131,7 +152,7 @@ def _going_on(context: TrialContext, left: Earlier) -> dict[int, dict[int, float
         kept = context.checkpoint(trial.number).read()
         if kept:
             last = kept[0].epoch
-            values = trial.intermediate_values
+            values = noted_values(trial)
             found[trial.number] = {epoch: value for epoch, value in values.items() if epoch < last}
     for outcome in left.ended:  # a kill may have come between a trial's end and this
         context.checkpoint(outcome.number).remove()
@@ -214,7 +235,7 @@ def _outcome(study: Study, sampler: OptunaSampler, interrupted: bool) -> StudyOu
         # (A full disk is in these reasons too, and is told from there: see `storage.writing`.)
         reasons = "; ".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})) or "none was started"
         raise TrainingError(f"None of {len(outcomes)} trials ended with a score: {reasons}.")
-    objective = Objective(study.settings.objective)
+    objective = study.objective
     defaults = next((outcome for outcome in outcomes if outcome.number == 0), None)
     best, noise = choose(scored, defaults, study.validation, objective)
     return StudyOutcome(
@@ -226,6 +247,7 @@ def _outcome(study: Study, sampler: OptunaSampler, interrupted: bool) -> StudyOu
         objective=objective,
         seconds=sampler.last_report - sampler.first_suggestion,
         interrupted=interrupted,
+        second=study.second,
     )
 
 
