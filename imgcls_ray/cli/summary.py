@@ -69,4 +69,4 @@ def _front(study: StudyOutcome) -> list[tuple[str, str, str]]:
         (f"  trial {trial.number}", f"{trial.value:.4f}", study.second.shown(trial.second or 0.0))
         for trial in study.front
     ]
-    return [("front", "", f"not beaten in both {study.objective.words} and {study.second.words}"), *rows]
+    return [("front", f"not beaten in both {study.objective.words} and {study.second.words}", ""), *rows]

@@ -38,7 +38,7 @@ from imgcls_ray.training.job import TrialData
 FIRST = 3
 """The best trials of the study that is continued from, which are tried again first."""
 WEIGHTS_KEPT = 5
-"""Best trials whose weights stay on disk after a study."""
+"""Best trials whose weights stay on disk after a study, beside those of its front."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def _outcome(study: Study, sampler: OptunaSampler, interrupted: bool) -> StudyOu
 def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
-    kept = {outcome.best.number, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
+    kept = {outcome.best.number, *(trial.number for trial in (*scored[:WEIGHTS_KEPT], *outcome.front))}
     for trial in outcome.trials:
         if trial.number in kept:
             continue
