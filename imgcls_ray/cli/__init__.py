@@ -13,6 +13,7 @@ from imgcls_ray.cli.collect import collect
 from imgcls_ray.cli.demo import demo
 from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
+from imgcls_ray.cli.flags import unfolded
 from imgcls_ray.cli.preprocess import preprocess
 from imgcls_ray.cli.run import run
 from imgcls_ray.cli.search import search
@@ -43,7 +44,7 @@ _VERBS = (
     ui,
 )
 for verb in _VERBS:
-    app.command()(verb)
+    app.command()(unfolded(verb))
 
 
 @app.callback(invoke_without_command=True)

@@ -5,25 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcls_ray.cli.options import Address, Json
-from imgcls_ray.cli.split import (
-    Data,
-    GroupBy,
-    Labels,
-    Link,
-    MaxBad,
-    MultiLabel,
-    Out,
-    Seed,
-    TestFraction,
-    ValFraction,
-    settings_of,
-    show,
-    way_of,
-)
+from imgcls_ray.cli.settings import settings_of
+from imgcls_ray.cli.split import show, way_of
+from imgcls_ray.cli.split_flags import Data, Link, Out, SplitFlags
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
-    from imgcls_ray.data.augmentation import Augmented, AugmentSettings
+    from imgcls_ray.data.augmentation import Augmented
 
 COPIES = "Copies (each P is a probability; 0 is off)"
 """The group of flags on the page of help."""
@@ -39,6 +27,7 @@ def augment(
     per_class: Annotated[
         int, typer.Option(metavar="N", help="Training pictures to bring each class to, originals counted.")
     ],
+    flags: SplitFlags,
     distort: Annotated[float, _chance("Elastic distortion, a grid of 4x4.")] = 0.0,
     flip_horizontal: Annotated[float, _chance("Left and right change places.")] = 0.5,
     flip_vertical: Annotated[float, _chance("Top and bottom change places.")] = 0.0,
@@ -57,32 +46,17 @@ def augment(
     file_format: Annotated[
         str, typer.Option("--format", metavar="NAME", help="jpeg or png.", rich_help_panel=COPIES)
     ] = "jpeg",
-    val_fraction: ValFraction = 0.1,
-    test_fraction: TestFraction = 0.2,
     link: Link = False,
-    seed: Seed = 0,
-    group_by: GroupBy = None,
-    labels: Labels = None,
-    multi_label: MultiLabel = "refuse",
-    max_bad_fraction: MaxBad = 0.5,
     address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Split pictures as 'imgcls split' does, and add changed copies to the training part. The originals stay."""
     from imgcls_ray.cli.output import output
+    from imgcls_ray.data.augmentation.settings import AugmentSettings
 
-    settings = settings_of(
-        {
-            "val_fraction": val_fraction,
-            "test_fraction": test_fraction,
-            "seed": seed,
-            "source.group_by": group_by,
-            "source.labels": labels,
-            "source.multi_label": multi_label,
-            "max_bad_fraction": max_bad_fraction,
-        }
-    )
-    copies = _copies(
+    settings = flags.settings()
+    copies = settings_of(
+        AugmentSettings,
         {
             "per_class": per_class,
             "distort": distort,
@@ -93,7 +67,7 @@ def augment(
             "erase": erase,
             "size": size,
             "format": file_format,
-        }
+        },
     )
     with output(as_json) as screen:
         from imgcls_ray import layouts
@@ -105,18 +79,6 @@ def augment(
         _print(screen, done)
         if as_json:
             screen.document(done.to_json())
-
-
-def _copies(flags: dict[str, Any]) -> "AugmentSettings":
-    from imgcls_ray.cli.run import by_flag
-    from imgcls_ray.config import load_settings
-    from imgcls_ray.data.augmentation.settings import AugmentSettings
-    from imgcls_ray.errors import SettingsError
-
-    try:
-        return load_settings(AugmentSettings, flags=flags)
-    except SettingsError as error:
-        raise SettingsError(by_flag(str(error), flags, {})) from error
 
 
 def _print(screen: "Output", done: "Augmented") -> None:

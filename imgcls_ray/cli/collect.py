@@ -2,17 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgcls_ray.cli.options import Json
-from imgcls_ray.cli.run import by_flag
+from imgcls_ray.cli.settings import settings_of
 from imgcls_ray.errors import ImgclsError, SettingsError, nearest
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
-    from imgcls_ray.data.collect import Client, Collected, CollectSettings, Provider, Wanted
+    from imgcls_ray.data.collect import Client, Collected, Provider, Wanted
 
 PROVIDERS = ("openverse", "urls")
 SHOWN = 10
@@ -60,10 +60,11 @@ def collect(
     """Fetch pictures of search terms or from lists of addresses; run it again and it goes on."""
     from imgcls_ray.cli.collecting import Bar
     from imgcls_ray.cli.output import output
-    from imgcls_ray.data.collect import Client, read_rows
+    from imgcls_ray.data.collect import Client, CollectSettings, read_rows
     from imgcls_ray.data.collect import collect as run
 
-    settings = _settings(
+    settings = settings_of(
+        CollectSettings,
         {
             "contact": contact,
             "rate": rate,
@@ -72,7 +73,7 @@ def collect(
             "max_wait": max_wait,
             "max_mb": max_mb,
             "allow_private": allow_private,
-        }
+        },
     )
     wanted = read_rows(csv)
     client = Client(settings)
@@ -88,16 +89,6 @@ def collect(
     if collected.asked and not collected.had + collected.downloaded:
         causes = ", ".join(f"{cause}: {number}" for cause, number in collected.failed.items()) or "nothing was found"
         raise ImgclsError(f"No picture could be collected ({causes}); mend that and run it again.")
-
-
-def _settings(flags: dict[str, Any]) -> "CollectSettings":
-    from imgcls_ray.config import load_settings
-    from imgcls_ray.data.collect import CollectSettings
-
-    try:
-        return load_settings(CollectSettings, flags=flags)
-    except SettingsError as error:
-        raise SettingsError(by_flag(str(error), flags, {})) from error
 
 
 def _provider(

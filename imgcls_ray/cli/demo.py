@@ -22,7 +22,9 @@ def demo(
     from pathlib import Path
 
     from imgcls_ray.cli.output import output
-    from imgcls_ray.cli.run import execute, load
+    from imgcls_ray.cli.run import execute
+    from imgcls_ray.cli.settings import settings_of
+    from imgcls_ray.config import RunSettings
     from imgcls_ray.digits import write_digits
     from imgcls_ray.models.weights import at_hand
     from imgcls_ray.storage import Storage as Root
@@ -38,7 +40,7 @@ def demo(
         "search.trials=16",
     ]
     flags = {"data": str(pictures), "storage": storage, "search.trials": trials}
-    settings = load(flags, None, [*ours, *(overrides or [])])
+    settings = settings_of(RunSettings, flags, None, [*ours, *(overrides or [])])
     with output(as_json) as out:
         with writing(root):
             write_digits(pictures)

@@ -1,5 +1,6 @@
 """`imgcls trials`: what became of each trial of a study, read from its journal; the study may be running."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,17 +24,20 @@ def trials(
     front: Annotated[
         bool, typer.Option("--front", metavar="", help="Only those that no other beats in both objectives.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the study's report to this file as well.", show_default="none"),
+    ] = None,
     storage: Storage = "./imgcls-runs",
     as_json: Json = False,
 ) -> None:
     """List the trials of a study, the best first. A trial that was cut off by a kill counts as running."""
-    from pathlib import Path
-
     from imgcls_ray.cli.output import output
     from imgcls_ray.errors import SettingsError, nearest
+    from imgcls_ray.search.journal import read_study
     from imgcls_ray.search.objective import second_of
     from imgcls_ray.search.record import known_study
-    from imgcls_ray.search.rows import list_trials
+    from imgcls_ray.search.rows import trial_rows
     from imgcls_ray.storage import Storage as Root
 
     if state is not None and state not in STATES:
@@ -46,13 +50,20 @@ def trials(
             f"--front is for studies with two objectives, and '{study}' has one: leave it out, or search with "
             "--second-objective."
         )
-    found = [row for row in list_trials(folder, study) if state in (None, row.state) and row.front >= front]
-    rows = [row.to_json(pair=second is not None) for row in found[:top]]
+    found = read_study(folder, study)
+    listed = [row for row in trial_rows(found) if state in (None, row.state) and row.front >= front]
+    rows = [row.to_json(pair=second is not None) for row in listed[:top]]
     with output(as_json) as out:
+        if html is not None:
+            from imgcls_ray.reports.study.page import write_study_page
+
+            write_study_page(html.expanduser(), found)
         if as_json:
             out.document(rows)
         else:
             _print(out, rows, second)
+            if html is not None:
+                out.line(str(html), "report")
 
 
 def _print(out: "Output", rows: list[dict[str, Any]], second: "Second | None") -> None:

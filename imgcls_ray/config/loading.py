@@ -31,6 +31,7 @@ def load_settings(
     file: Path | None = None,
     overrides: Sequence[str] = (),
     flags: Mapping[str, Any] | None = None,
+    beneath: Mapping[str, Any] | None = None,
 ) -> Model:
     """Settings of a step.
 
@@ -39,6 +40,7 @@ def load_settings(
         file: YAML file; none by default.
         overrides: `a.b=c` texts; c is read as YAML.
         flags: Dotted name -> value; those that are None were not given.
+        beneath: Dotted name -> value, over each of which the file, the overrides and the flags win.
 
     Raises:
         SettingsError: unreadable file, unknown key (the nearest known one is offered) or illegal value.
@@ -55,6 +57,9 @@ def load_settings(
         _put(raw, name.strip(), value)
     for name, value in (flags or {}).items():
         if value is not None:
+            _put(raw, name, value)
+    for name, value in (beneath or {}).items():
+        if not _has(raw, name):
             _put(raw, name, value)
     _check_keys(model, raw, "")
     try:
@@ -85,6 +90,14 @@ def _put(raw: dict[str, Any], name: str, value: Any) -> None:
             raise SettingsError(f"'{name}' can't be set: '{parent}' is a single value, not a group of settings.")
         raw = child
     raw[last] = value
+
+
+def _has(raw: Any, name: str) -> bool:
+    for part in name.split("."):
+        if not isinstance(raw, dict) or part not in raw:
+            return False
+        raw = raw[part]
+    return True
 
 
 def _check_keys(model: type[BaseModel], raw: Mapping[str, Any], prefix: str) -> None:

@@ -17,6 +17,7 @@ from imgcls_ray.config import PreprocessSettings
 from imgcls_ray.data import plan
 from imgcls_ray.data.earlier import Earlier, read_earlier, whole
 from imgcls_ray.data.files import force, storage_error, storing
+from imgcls_ray.data.garbage import uncollected
 from imgcls_ray.data.hygiene import settle
 from imgcls_ray.data.index import FORMAT_VERSION, Index, ShardEntry, read_index, verify, write_index
 from imgcls_ray.data.manifest import Counts, ManifestRow, cause, count, read_manifest, write_manifest
@@ -98,7 +99,8 @@ def preprocess(
             index, decoded = earlier.index, 0
         else:
             job = _Job(source, folder, work, settings, earlier, _Progress(progress, len(source.items)))
-            rows, index, decoded = job.run()
+            with uncollected():
+                rows, index, decoded = job.run()
         with storing(folder):
             _tidy(folder, work, index)
     return Preprocessed(folder, index, count(rows), plan.causes(rows), decoded, time.perf_counter() - started)

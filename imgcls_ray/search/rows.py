@@ -1,14 +1,15 @@
 """The trials of a study as rows, for whoever asks while it runs or afterwards."""
 
+import math
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
+import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from imgcls_ray.search.journal import noted_outcome, noted_values, read_study
-from imgcls_ray.search.listener import TrialState, pareto_front
+from imgcls_ray.search.journal import noted_outcome, noted_values
+from imgcls_ray.search.listener import TrialOutcome, TrialState, pareto_front
 
 
 @dataclass(frozen=True)
@@ -36,24 +37,23 @@ class TrialRow:
         return row | ({"values": [self.value, second], "front": front} if pair else {})
 
 
-def list_trials(folder: Path, name: str) -> list[TrialRow]:
-    """The trials of the study in `folder`: the best first, those without a value last. Nothing is written.
-
-    Raises:
-        StorageError: there is no such study.
-    """
-    study = read_study(folder, name)
+def trial_rows(study: optuna.Study) -> list[TrialRow]:
+    """The trials of a study as `read_study` gives it: the best first (of equal ones that with the lower `val_loss`),
+    those without a value last."""
     best = max if study.directions[0] == StudyDirection.MAXIMIZE else min
     sign = -1 if best is max else 1
     trials = study.get_trials(deepcopy=False)
-    ended = [outcome for outcome in map(noted_outcome, trials) if outcome is not None]
-    front = {outcome.number for outcome in pareto_front(ended, lambda value: -sign * value)}
-    rows = [replace(_row(trial, best), front=trial.number in front) for trial in trials]
-    return sorted(rows, key=lambda row: (row.value is None, sign * (row.value or 0), row.number))
+    outcomes = [noted_outcome(trial) for trial in trials]
+    front = {one.number for one in pareto_front(filter(None, outcomes), lambda value: -sign * value)}
+    found = [
+        replace(_row(trial, outcome, best), front=trial.number in front)
+        for trial, outcome in zip(trials, outcomes, strict=True)
+    ]
+    losses = [outcome.metrics.get("val_loss", math.inf) if outcome else math.inf for outcome in outcomes]
+    return sorted(found, key=lambda row: (row.value is None, sign * (row.value or 0), losses[row.number], row.number))
 
 
-def _row(trial: FrozenTrial, best: Any) -> TrialRow:
-    outcome = noted_outcome(trial)
+def _row(trial: FrozenTrial, outcome: TrialOutcome | None, best: Any) -> TrialRow:
     if outcome is not None:
         params = outcome.params.model_dump(mode="json", exclude_unset=True)
         value = outcome.value if outcome.state != "failed" else None

@@ -22,7 +22,7 @@ from imgcls_ray.search.choice import choose
 from imgcls_ray.search.constraints import admission
 from imgcls_ray.search.continuing import best_first, with_second
 from imgcls_ray.search.interruption import Interruption
-from imgcls_ray.search.journal import Earlier, earlier, noted_values, open_journal
+from imgcls_ray.search.journal import ASKED, RESULT, Earlier, earlier, note_study, noted_values, open_journal
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome, TrialOutcome, rank
 from imgcls_ray.search.objective import Objective, Second, directions, second_of
 from imgcls_ray.search.proposals import Proposals
@@ -38,7 +38,7 @@ from imgcls_ray.training.job import TrialData
 FIRST = 3
 """The best trials of the study that is continued from, which are tried again first."""
 WEIGHTS_KEPT = 5
-"""Best trials whose weights stay on disk after a study, beside those of its front."""
+"""Best trials whose weights stay on disk after a study, beside those of the defaults and of its front."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,10 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     trials = min(settings.trials, proposals.size or settings.trials)
     deadline = time.monotonic() + settings.time_budget if settings.time_budget else math.inf
     epochs = study.space.highest("epochs")
-    listener.study_started(replace(study.info, trials=trials, objective=objective, second=second))
+    info = replace(study.info, trials=trials, objective=objective, second=second)
+    note_study(optuna_study, ASKED, {"settings": info.settings, "data": info.data, "trials": trials, "epochs": epochs})
+    note_study(optuna_study, RESULT, {})  # that of a start before this one, which is taken up
+    listener.study_started(info)
     if trials < settings.trials:
         which = " that keep to its constraints" if study.space.constraints.bind else ""
         listener.study_told(f"the space has {trials} different settings{which}: no more trials than that")
@@ -254,7 +257,7 @@ def _outcome(study: Study, sampler: OptunaSampler, interrupted: bool) -> StudyOu
 def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
-    kept = {outcome.best.number, *(trial.number for trial in (*scored[:WEIGHTS_KEPT], *outcome.front))}
+    kept = {outcome.best.number, 0, *(trial.number for trial in (*scored[:WEIGHTS_KEPT], *outcome.front))}
     for trial in outcome.trials:
         if trial.number in kept:
             continue

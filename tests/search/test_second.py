@@ -13,12 +13,12 @@ from ray.tune.search import Searcher
 from imgcls_ray.config import SearchSettings, Size, TrialSettings
 from imgcls_ray.errors import SettingsError
 from imgcls_ray.search.continuing import best_first, fitting, with_second
-from imgcls_ray.search.journal import earlier, open_journal
+from imgcls_ray.search.journal import earlier, open_journal, read_study
 from imgcls_ray.search.listener import StudyListener, TrialOutcome, pareto_front
 from imgcls_ray.search.objective import Objective, Second, directions
 from imgcls_ray.search.parameters import Choice, Fixed, Float, Int
 from imgcls_ray.search.proposals import Proposals, key
-from imgcls_ray.search.rows import list_trials
+from imgcls_ray.search.rows import trial_rows
 from imgcls_ray.search.sampler import OptunaSampler
 from imgcls_ray.search.samplers import check_sampler
 from imgcls_ray.search.second import LATENCIES, architectures, check_second, latencies, second_values
@@ -101,7 +101,10 @@ def test_a_study_that_was_killed_goes_on_with_the_values_of_each_epoch(tmp_path:
     left = earlier(again)
     assert left.values == {0: {1: 0.5, 2: 0.25, 3: 0.75}}
     assert (left.ended[0].value, left.ended[0].second) == (0.75, 0.64)
-    assert [row.to_json(pair=True)["values"] for row in list_trials(tmp_path, "s")] == [[0.75, 0.64], [0.5, None]]
+    assert [row.to_json(pair=True)["values"] for row in trial_rows(read_study(tmp_path, "s"))] == [
+        [0.75, 0.64],
+        [0.5, None],
+    ]
     second = make(again, concurrency=2)
     taken = second.suggest("b")
     assert isinstance(taken, dict)
@@ -110,7 +113,7 @@ def test_a_study_that_was_killed_goes_on_with_the_values_of_each_epoch(tmp_path:
         second.on_trial_result("b", report(epoch, 0.5))
     second.on_trial_complete("b", report(3, 0.5))
     assert earlier(study(tmp_path)).values[1] == {1: 0.5, 2: 0.25, 3: 0.5}, "an epoch that was heard of stays"
-    rows = list_trials(tmp_path, "s")
+    rows = trial_rows(read_study(tmp_path, "s"))
     assert [(row.number, row.front) for row in rows] == [(0, True), (1, again.trials[1].params["head_width"] < 64)]
     assert "values" not in rows[0].to_json()
 
