@@ -70,17 +70,22 @@ def _print(out: "Output", rows: list[dict[str, Any]], second: "Second | None") -
     from rich.table import Table
     from rich.text import Text
 
-    varied = _varied([row["params"] for row in rows])
+    staged = any("from_trial" in row["params"] for row in rows)
+    varied = [name for name in _varied([row["params"] for row in rows]) if name != "from_trial"]
     table = Table(box=None, pad_edge=False, header_style="bold")
     pair = [second.words, "front"] if second else []
     for name in ("trial", "state", "value", *pair, "epochs", "seconds"):
         table.add_column(name, justify="left" if name in ("state", "front") else "right", no_wrap=True)
+    if staged:
+        table.add_column("from", justify="right", no_wrap=True)
     table.add_column("settings that differ", overflow="fold")
     for row in rows:
         value = "" if row["value"] is None else f"{row['value']:.4f}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         both = [_shown(second, row["values"][1]), "yes" if row["front"] else ""] if second else []
         cells = [str(row["number"]), row["state"], value, *both, str(row["epochs"]), seconds]
+        if staged:
+            cells.append(str(row["params"].get("from_trial", "")))
         chosen = ((name, _short(row["params"][name])) for name in varied if name in row["params"])
         table.add_row(*cells, Text("  ".join(f"{name}={value}" for name, value in chosen)))
     out.console.print(table)

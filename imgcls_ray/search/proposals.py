@@ -38,13 +38,11 @@ class Proposals:
         settings: SearchSettings,
         concurrency: int,
         before: Sequence[FrozenTrial] = (),
-        first: Sequence[FrozenTrial] = (),
+        first: Sequence[Mapping[str, Any]] = (),
         admits: Callable[[TrialSettings], bool] = lambda _: True,
     ) -> None:
-        """`before`: trials of another study that the sampler is to know; `first` are tried right after the defaults.
-
-        Settings that `admits` refuses are asked for anew; the defaults are taken as they are.
-        """
+        """`before`: trials of another study that the sampler is to know; `first`: what is tried right after the
+        defaults, by Optuna's names. Settings that `admits` refuses are asked for anew, or left out of these."""
         self.study, self._space, self._settings, self._concurrency = study, space, settings, concurrency
         study.sampler = optuna.samplers.RandomSampler()  # never asked
         self._admits = admits
@@ -53,17 +51,25 @@ class Proposals:
         self._seen: set[str] = set()
         self._grid = self._admitted(listed(space, settings.seed))
         self._rest = iter(self._grid or ())
-        self._defaults = key(TrialSettings(**space.defaults()))
         self.duplicates = 0
         """Settings that were proposed and not trained, because they had been."""
         self.refused = 0
         """Settings that were proposed and not trained, because `admits` refused them."""
-        known = [(trial.params, space.suggest(FixedTrial(trial.params))) for trial in first]
-        self._first = [params for params, given in known if key(given) != self._defaults and admits(given)]
+        known = [(self._asked(space.defaults()), space.settled(space.defaults()))]
+        known += [(dict(params), space.suggest(FixedTrial(dict(params)))) for params in first]
+        self._first = [
+            params
+            for place, (params, given) in enumerate(known)
+            if admits(given) and (place == 0 or key(given) != key(known[0][1]))
+        ]
         self.learn(before)
-        begun = [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
+        begun = [
+            trial
+            for trial in study.get_trials(deepcopy=False)
+            if trial.state != TrialState.WAITING and space.owns(trial.params)
+        ]
         self.suggested = len(begun)
-        """Trials of the study, ended or not."""
+        """Trials of this space in the study, ended or not."""
         self.learn([trial for trial in begun if trial.state.is_finished()])
 
     @property
@@ -88,12 +94,8 @@ class Proposals:
 
     def next(self) -> tuple[optuna.Trial, TrialSettings] | None:
         """The next trial: the defaults, then settings that no trial has had; None when there are none left."""
-        if self.suggested == 0:
-            found: tuple[optuna.Trial, TrialSettings] | None = self._chosen(self._space.defaults())
-        elif self.suggested <= len(self._first):
-            found = self._chosen(self._first[self.suggested - 1])
-        else:
-            found = self._new()
+        given = self.suggested < len(self._first)
+        found = self._chosen(self._first[self.suggested]) if given else self._new()
         if found is None:
             return None
         draft, settings = found
@@ -140,16 +142,19 @@ class Proposals:
             self._draft.tell(draft, state=TrialState.FAIL)
         rest = islice(self._drawn(), DRAWS) if self._grid is None else self._rest
         for chosen in rest:
-            given = TrialSettings(**chosen)
+            given = self._space.settled(chosen)
             if key(given) in self._seen:
                 continue
             if self._grid is not None or self._admits(given):
-                return self._chosen(chosen)
+                return self._chosen(self._asked(chosen))
             self.refused += 1
         return None
 
     def _admitted(self, settings: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-        return None if settings is None else [one for one in settings if self._admits(TrialSettings(**one))]
+        return None if settings is None else [one for one in settings if self._admits(self._space.settled(one))]
+
+    def _asked(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        return {self._space.asked_as(name): value for name, value in chosen.items()}
 
     def _chosen(self, values: Mapping[str, Any]) -> tuple[optuna.Trial, TrialSettings]:
         self._draft.enqueue_trial(dict(values))
@@ -163,7 +168,7 @@ class Proposals:
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=self._seed(self.suggested)))
         while True:
             settings = self._space.suggest(study.ask())
-            yield settings.model_dump(include=settings.model_fields_set)
+            yield settings.model_dump(include=settings.model_fields_set & self._space.parameters.keys())
 
 
 def key(settings: TrialSettings) -> str:

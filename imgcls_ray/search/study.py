@@ -1,12 +1,12 @@
 """A study: trials of one search space on one data set, run by Tune."""
 
 import logging
-import math
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -16,15 +16,18 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import Stopper
 
-from imgcls_ray.config import SearchSettings
+from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.errors import Interrupted, TrainingError
+from imgcls_ray.search.budget import Budget
 from imgcls_ray.search.choice import choose
-from imgcls_ray.search.constraints import admission
+from imgcls_ray.search.constraints import Inputs, admission
 from imgcls_ray.search.continuing import best_first, with_second
+from imgcls_ray.search.finetuning import STARTS, FineTuning, choose_starts, earlier_starts
 from imgcls_ray.search.interruption import Interruption
 from imgcls_ray.search.journal import ASKED, RESULT, Earlier, earlier, note_study, noted_values, open_journal
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome, TrialOutcome, rank
 from imgcls_ray.search.objective import Objective, Second, directions, second_of
+from imgcls_ray.search.parameters import AnyParameter
 from imgcls_ray.search.proposals import Proposals
 from imgcls_ray.search.remember import Remembering
 from imgcls_ray.search.resources import TrialResources
@@ -40,6 +43,11 @@ FIRST = 3
 WEIGHTS_KEPT = 5
 """Best trials whose weights stay on disk after a study, beside those of the defaults and of its front."""
 
+Data = Mapping[tuple[str, str], TrialData]
+"""By backbone and image size, as the search space writes them."""
+Prepare = Callable[[Mapping[int, TrialSettings]], tuple[Mapping[str, AnyParameter], Data]]
+"""From the settings of the probe trials that are fine-tuned, by number, to the parameters and the data of that."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -49,12 +57,16 @@ class Study:
     folder: Path
     space: SearchSpace
     settings: SearchSettings
-    data: Mapping[tuple[str, str], TrialData]
+    data: Data
     resources: TrialResources
     validation: int
     """Pictures in the validation split."""
     before: tuple[FrozenTrial, ...] = ()
     """Trials of another study, as trials of this space; see `search.continuing`."""
+    prepare: Prepare | None = None
+    """What the second stage trains with; None where there is no second stage."""
+    tuned: Data = field(default_factory=dict)
+    """The data of the second stage's trials, once it has begun."""
 
     @property
     def objective(self) -> Objective:
@@ -66,6 +78,11 @@ class Study:
         """What is made smaller beside it."""
         return second_of(self.settings.second_objective)
 
+    @property
+    def inputs(self) -> Inputs:
+        """What its networks are built for."""
+        return {place: data.input for place, data in self.data.items()}
+
     def context(self) -> TrialContext:
         """What its trials share."""
         share = self.resources
@@ -73,6 +90,7 @@ class Study:
             folder=self.folder,
             seed=self.settings.seed,
             data=self.data,
+            tuned=self.tuned,
             workers=share.workers,
             cpus=share.cpus,
             gpus=share.gpus,
@@ -92,9 +110,8 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         Interrupted: Ctrl-C or SIGTERM, before any trial had a score.
         TrainingError: no trial ended with a score.
     """
-    settings, share, objective, second = study.settings, study.resources, study.objective, study.second
+    settings, objective, second = study.settings, study.objective, study.second
     context = study.context()
-    inputs = {place: data.input for place, data in study.data.items()}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna_study = optuna.create_study(
         storage=open_journal(study.folder),
@@ -102,24 +119,30 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         directions=directions(objective, second),
         load_if_exists=True,
     )
-    value_of = second_values(second, study.space, inputs, study.folder, listener.study_told) if second else None
+    value_of = None
+    if second:
+        value_of = second_values(second, study.space, study.inputs, study.folder, listener.study_told)
     before = with_second(study.before, study.space, value_of) if value_of else study.before
     left = earlier(optuna_study)
     going_on = _going_on(context, left)
-    first = best_first(before, optuna_study.directions[0])[:FIRST]
-    admits = admission(study.space, inputs, share.workers)
-    proposals = Proposals(optuna_study, study.space, settings, share.concurrency, before, first, admits)
-    trials = min(settings.trials, proposals.size or settings.trials)
-    deadline = time.monotonic() + settings.time_budget if settings.time_budget else math.inf
-    epochs = study.space.highest("epochs")
+    starts = earlier_starts(optuna_study)
+    budget = Budget.of(settings, 1 if study.prepare is None else 2)
+    first = [trial.params for trial in best_first(before, optuna_study.directions[0])[:FIRST]]
+    probe = _Stage(study, optuna_study, study.space, context, left, value_of, before, first)
+    # A second stage that has begun is the one that goes on, however many trials there may be now.
+    probe.bound(probe.proposals.suggested if starts else budget.probes)
+    trials = probe.trials if study.prepare is None else settings.trials
     info = replace(study.info, trials=trials, objective=objective, second=second)
+    epochs = study.space.highest("epochs")
     note_study(optuna_study, ASKED, {"settings": info.settings, "data": info.data, "trials": trials, "epochs": epochs})
     note_study(optuna_study, RESULT, {})  # that of a start before this one, which is taken up
     listener.study_started(info)
-    if trials < settings.trials:
-        which = " that keep to its constraints" if study.space.constraints.bind else ""
-        listener.study_told(f"the space has {trials} different settings{which}: no more trials than that")
-    listener.study_told(describe_scheduler(settings, epochs, trials))
+    if study.prepare:
+        listener.study_told(budget.describe())
+    elif study.space.finetune:
+        listener.study_told("no second stage, as no backbone has weights: all trials train from scratch")
+    if not starts:
+        probe.tell(listener)
     if left.ended or left.cut_off:
         cut_off = (
             f"; {len(left.cut_off)} were cut off, {len(going_on)} of them have a checkpoint" if left.cut_off else ""
@@ -127,25 +150,133 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         listener.study_told(f"{len(left.ended)} trials had ended before{cut_off}")
     for restored in left.ended:
         listener.trial_restored(restored, left.values[restored.number])
+    stages = [probe]
     told = Listeners([_Tidy(context), listener])
     with Interruption() as interruption:
-        sampler = OptunaSampler(
-            proposals, objective, trials, share.concurrency, deadline, told, left, interruption, value_of
-        )
-        scheduler = Remembering(build_scheduler(settings, epochs), settings.objective, left.values, going_on)
-        if not sampler.is_finished:
-            _run_tune(study, sampler, scheduler, _End(deadline, interruption))
-        for running in sampler.running():
-            told.trial_ended(running)
-    if proposals.duplicates:
-        listener.study_told(f"{proposals.duplicates} times settings were proposed again, and not trained again")
-    if proposals.refused:
-        listener.study_told(f"{proposals.refused} times proposed settings broke a constraint, and were not trained")
-    outcome = _outcome(study, sampler, interruption.requested)
+        began = time.monotonic()
+        probe.run(began + budget.probe_seconds, going_on, told, interruption)
+        rest = budget.seconds - (time.monotonic() - began)
+        if study.prepare and (starts or not interruption.requested):
+            tuning = _second_stage(study, study.prepare, optuna_study, context, left, probe, listener)
+            if tuning:
+                tuning.run(time.monotonic() + rest, going_on, told, interruption)
+                stages.append(tuning)
+    outcome = _outcome(study, stages, interruption.requested)
     if not outcome.interrupted:
         _drop_weights(context, outcome)
     listener.study_ended(outcome)
     return outcome
+
+
+class _Stage:
+    """Trials of one space, which a study goes through one after another; the numbers go on."""
+
+    def __init__(
+        self,
+        study: Study,
+        optuna_study: optuna.Study,
+        space: SearchSpace,
+        context: TrialContext,
+        left: Earlier,
+        second: Callable[[TrialSettings], float] | None,
+        before: Sequence[FrozenTrial] = (),
+        first: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """`left` is what earlier starts of the whole study left, `second` gives the second objective's values; for
+        `before` and `first` see `Proposals`."""
+        self._study, self._space, self._context, self._left = study, space, context, left.of(space)
+        self.second = second
+        share = study.resources
+        admits = admission(space, study.inputs, share.workers)
+        self.proposals = Proposals(optuna_study, space, study.settings, share.concurrency, before, first, admits)
+        self.trials = 0
+        """Trials of this stage, those of earlier starts counted."""
+        self.outcomes: list[TrialOutcome] = list(self._left.ended)
+        self.seconds = 0.0
+        """From the first suggestion to the last report."""
+
+    def bound(self, trials: int) -> None:
+        """It may have so many trials; a space with fewer settings ends it there."""
+        self.trials = min(trials, self.proposals.size or trials)
+        self._cut = self.trials < trials
+
+    def tell(self, listener: StudyListener) -> None:
+        """What it will do."""
+        if self._cut:
+            which = " that keep to its constraints" if self._space.constraints.bind else ""
+            listener.study_told(f"the space has {self.trials} different settings{which}: no more trials than that")
+        listener.study_told(describe_scheduler(self._study.settings, self._space.highest("epochs"), self.trials))
+
+    def run(
+        self,
+        deadline: float,
+        going_on: Mapping[int, Mapping[int, float]],
+        told: StudyListener,
+        interruption: Interruption,
+    ) -> None:
+        """Go through its trials, as far as there is time (`deadline` is one of `time.monotonic`)."""
+        settings, left = self._study.settings, self._left
+        sampler = OptunaSampler(
+            self.proposals,
+            self._study.objective,
+            self.trials,
+            self._study.resources.concurrency,
+            deadline,
+            told,
+            left,
+            interruption,
+            self.second,
+        )
+        scheduler = Remembering(
+            build_scheduler(settings, self._space.highest("epochs")), settings.objective, left.values, going_on
+        )
+        if not sampler.is_finished:
+            _run_tune(self._study, self._context, sampler, scheduler, _End(deadline, interruption))
+        for running in sampler.running():
+            told.trial_ended(running)
+        if self.proposals.duplicates:
+            told.study_told(f"{self.proposals.duplicates} times settings were proposed again, and not trained again")
+        if self.proposals.refused:
+            told.study_told(
+                f"{self.proposals.refused} times proposed settings broke a constraint, and were not trained"
+            )
+        self.outcomes = [*sampler.outcomes, *sampler.running()]
+        self.seconds = sampler.last_report - sampler.first_suggestion
+
+
+def _second_stage(
+    study: Study,
+    prepare: Prepare,
+    optuna_study: optuna.Study,
+    context: TrialContext,
+    left: Earlier,
+    probe: _Stage,
+    listener: StudyListener,
+) -> _Stage | None:
+    """Fine-tuning from the best probe trials, or from those from which it began before; None where there are none."""
+    trials = study.settings.trials - len(probe.outcomes)
+    by_number = {outcome.number: outcome for outcome in probe.outcomes}
+    starts = [by_number[number] for number in earlier_starts(optuna_study)]
+    if not starts:
+        candidates = [
+            outcome
+            for outcome in probe.outcomes
+            if study.data[outcome.params.backbone, outcome.params.image_size].embeddings is not None
+        ]
+        starts = choose_starts(candidates, study.objective, min(trials, STARTS))
+    if not starts:
+        why = "no trial is left for it" if trials < 1 else "no trial of a backbone with weights has a score"
+        listener.study_told(f"no second stage: {why}")
+        return None
+    from_trials = {outcome.number: outcome.params for outcome in starts}
+    section, data = prepare(from_trials)
+    space = FineTuning.of(study.space, section, from_trials)
+    stage = _Stage(study, optuna_study, space, replace(context, tuned=data), left, probe.second, first=space.firsts())
+    stage.bound(trials)
+    numbers = ", ".join(map(str, from_trials))
+    listener.study_told(f"fine-tuning starts from trial{'s' if len(from_trials) > 1 else ''} {numbers}")
+    stage.tell(listener)
+    return stage
 
 
 def _going_on(context: TrialContext, left: Earlier) -> dict[int, dict[int, float]]:
@@ -173,7 +304,9 @@ class _Tidy(StudyListener):
             self._context.checkpoint(outcome.number).remove()
 
 
-def _run_tune(study: Study, sampler: OptunaSampler, scheduler: TrialScheduler, stopper: Stopper) -> None:
+def _run_tune(
+    study: Study, context: TrialContext, sampler: OptunaSampler, scheduler: TrialScheduler, stopper: Stopper
+) -> None:
     # Tune's own reporter and warnings would drown ours; the listener tells everything.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -187,7 +320,7 @@ def _run_tune(study: Study, sampler: OptunaSampler, scheduler: TrialScheduler, s
     # (A placement group must ask for something: one byte.)
     own = {"CPU": 0, "memory": 1} if share.workers > 1 else {"CPU": share.cpus, "GPU": share.gpus}
     trainable = tune.with_resources(
-        tune.with_parameters(TrialTrainable, context=study.context()),
+        tune.with_parameters(TrialTrainable, context=context),
         PlacementGroupFactory([{name: float(amount) for name, amount in own.items() if amount or name == "CPU"}]),
     )
     tuner = tune.Tuner(
@@ -229,8 +362,8 @@ class _End(Stopper):
         return self._interruption.impatient
 
 
-def _outcome(study: Study, sampler: OptunaSampler, interrupted: bool) -> StudyOutcome:
-    outcomes = tuple(sorted([*sampler.outcomes, *sampler.running()], key=lambda outcome: outcome.number))
+def _outcome(study: Study, stages: Sequence[_Stage], interrupted: bool) -> StudyOutcome:
+    outcomes = tuple(sorted((trial for stage in stages for trial in stage.outcomes), key=lambda trial: trial.number))
     scored = [outcome for outcome in outcomes if outcome.value is not None and outcome.state != "failed"]
     if not scored and interrupted:
         raise Interrupted("interrupted before any trial had a score; the same command with --resume goes on from here.")
@@ -248,7 +381,7 @@ def _outcome(study: Study, sampler: OptunaSampler, interrupted: bool) -> StudyOu
         defaults=defaults,
         noise=noise,
         objective=objective,
-        seconds=sampler.last_report - sampler.first_suggestion,
+        seconds=sum(stage.seconds for stage in stages),
         interrupted=interrupted,
         second=study.second,
     )
@@ -258,6 +391,8 @@ def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
     kept = {outcome.best.number, 0, *(trial.number for trial in (*scored[:WEIGHTS_KEPT], *outcome.front))}
+    # Those from which others start stay as well: a fine-tuning trial can't be repeated without.
+    kept |= {trial.params.from_trial for trial in outcome.trials if trial.params.from_trial is not None}
     for trial in outcome.trials:
         if trial.number in kept:
             continue

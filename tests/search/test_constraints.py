@@ -109,5 +109,5 @@ def test_a_space_without_an_end_is_drawn_from_for_as_long_as_it_gives_something(
     assert {settings.cnn_width for settings in found} == {SMALL}
     width = Choice(type="choice", values=[LARGE, 2 * LARGE], default=LARGE)
     none = proposals(sampler, SearchSpace(parameters={"cnn_width": width, "dropout": dropout}))
-    assert len(run(none, 20)) == 1, "trial 0 is checked before a study; nothing else keeps to them"
-    assert none.refused > 1000
+    assert run(none, 20) == []
+    assert none.refused >= 1000
