@@ -175,7 +175,7 @@ def test_trials_of_a_study_with_one_objective_are_known_to_one_with_two(tmp_path
     assert [trial.values for trial in pairs] == [[0.75, 0.64], None]
     assert best_first(pairs, old.directions[0]) == pairs[:1]
     kept = study()
-    proposals = Proposals(kept, SPACE, SearchSettings(), 1, pairs, pairs[:1])
+    proposals = Proposals(kept, SPACE, SearchSettings(), 1, pairs, [pairs[0].params])
     pair = OptunaSampler(proposals, ACCURACY, 40, 1, time.monotonic() + 60, StudyListener(), second=width)
     pair.suggest("a")
     pair.on_trial_complete("a", report(3, 0.5))
