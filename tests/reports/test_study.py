@@ -81,7 +81,7 @@ def test_drawings_have_the_pages_colours_in_the_page_and_their_own_in_a_file(stu
         assert plot.svg.startswith("<svg ")
         # Without a size of its own a file would be nothing in MLflow's pages; in the report it is as wide as there.
         assert re.search(r'width="[\d.]+pt" height="[\d.]+pt"', plot.svg)
-        assert "pt\"" not in plot.inline
+        assert 'pt"' not in plot.inline
     # Those that were stopped early as well, which Optuna would leave out, but none that failed.
     assert len(re.findall(r"<use ", plots["history"].svg)) >= 38
     assert "rung 6" in plots["curves"].svg
