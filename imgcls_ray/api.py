@@ -23,7 +23,8 @@ from imgcls_ray.config import (
 from imgcls_ray.ingestion import Ingested
 from imgcls_ray.ingestion import ingest as preprocess
 from imgcls_ray.layouts import split, split_and_augment
-from imgcls_ray.pipeline import RunListener, run, search
+from imgcls_ray.listener import RunListener
+from imgcls_ray.pipeline import run, search
 from imgcls_ray.result import RunResult
 from imgcls_ray.tracking.registry import resolve
 

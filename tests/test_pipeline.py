@@ -7,7 +7,7 @@ import pytest
 from imgcls_ray import api
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.errors import DataError, SettingsError, StorageError, WeightsError
-from imgcls_ray.pipeline import RunListener
+from imgcls_ray.listener import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
 from tests.conftest import write_tree
 

@@ -48,6 +48,7 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
             f"{result.test.accuracy:.4f}",
             f"macro F1 {result.test.f1_macro:.4f}, {result.test.images} pictures",
         ),
+        *_stages(result),
         ("best settings", "", ""),
         *(
             (f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value), "")
@@ -58,4 +59,25 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
         ("report", result.report, ""),
         ("bundle", result.bundle, ""),
         ("registered", str(result.model), f"version {result.model.version}"),
+    ]
+
+
+def _stages(result: RunResult) -> list[tuple[str, str, str]]:
+    """What each of two stages came to, and what the second one brought."""
+    if not result.stages:
+        return []
+    probe, tuned = result.stages["probe"], result.stages["finetune"]
+    gain = 100 * (tuned.test.accuracy - probe.test.accuracy)
+    more = f"trial {tuned.trial.number} from trial {tuned.trial.params.from_trial}"
+    return [
+        (
+            "best probe",
+            f"{probe.trial.value:.4f}",
+            f"trial {probe.trial.number}, test accuracy {probe.test.accuracy:.4f}",
+        ),
+        (
+            "best fine-tuned",
+            f"{tuned.trial.value:.4f}",
+            f"{more}, test accuracy {tuned.test.accuracy:.4f} ({gain:+.1f} points)",
+        ),
     ]

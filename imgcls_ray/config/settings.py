@@ -99,6 +99,8 @@ class SearchSettings(Settings):
     """Workers of one trial. With more than one, trials train through Ray Train."""
     checkpoint_seconds: float = Field(2, ge=0)
     """Seconds of training after which a trial keeps how far it has come, so that a kill costs it no more than that."""
+    finetune_share: float = Field(0.25, gt=0, lt=1)
+    """Spaces with a section `finetune` only: the share of the trials (rounded up), and of the time, that it has."""
     max_epoch_gmacs: float = Field(60, gt=0)
     """Choices of `unfrozen_layers` whose epoch would take more than so many 10^9 multiply-adds forward are left out; a
     core does about ten a second, and a GPU is allowed a hundred times as many."""

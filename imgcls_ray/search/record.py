@@ -62,8 +62,9 @@ def deciding(settings: SearchSettings, space: SearchSpace) -> dict[str, str]:
     """What of a search decides its results, by name."""
     parts = flatten(settings.model_dump(mode="json", exclude=set(FREE)), "search.")
     document = space.model_dump(mode="json")
-    for name, parameter in document.pop("parameters").items():
-        parts[f"space.{name}"] = json.dumps(parameter, sort_keys=True)
+    for prefix, section in (("space.", "parameters"), ("space.finetune.", "finetune")):
+        for name, parameter in document.pop(section).items():
+            parts[f"{prefix}{name}"] = json.dumps(parameter, sort_keys=True)
     return parts | flatten(document, "space.")
 
 

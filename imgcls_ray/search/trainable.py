@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,17 @@ class TrialContext:
     validation: int
     """Pictures in the validation split."""
     objective: Objective = ACCURACY
+    tuned: Mapping[tuple[str, str], TrialData] = field(default_factory=dict)
+    """The same of the second stage's trials."""
     checkpoint_seconds: float = 2.0
     """Seconds of training after which a trial keeps how far it has come; see `TrialCheckpoint`."""
 
     def job(self, settings: TrialSettings) -> TrialJob:
         """The job of a trial with these settings."""
-        data = self.data[settings.backbone, settings.image_size]
-        return TrialJob(settings, trial_seed(self.seed, settings), data)
+        place, seed = (settings.backbone, settings.image_size), trial_seed(self.seed, settings)
+        if settings.from_trial is None:
+            return TrialJob(settings, seed, self.data[place])
+        return TrialJob(settings, seed, self.tuned[place], self.weights_path(settings.from_trial).read_bytes())
 
     def weights_path(self, number: int) -> Path:
         """Where a trial leaves the weights of its best epoch."""

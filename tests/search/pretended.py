@@ -42,6 +42,8 @@ class Pretender(Runner):
         settings = job.settings
         self.step = 1 / (2 + abs(math.log10(settings.learning_rate) + 2.5) + settings.dropout)
         self.state = 0.0 if settings.optimizer == "adam" else 0.1
+        if job.start is not None:
+            self.state += float(job.start)
 
     def train_epoch(self) -> dict[str, float]:
         time.sleep(0.02)
