@@ -9,7 +9,6 @@ from imgcls_ray.data.pixels import decode
 from imgcls_ray.errors import DataError, SettingsError, StorageError, WeightsError
 from imgcls_ray.listener import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
-from tests.conftest import write_tree
 
 
 class Notes(RunListener):
@@ -126,17 +125,6 @@ def by_label(answer: api.Answer) -> dict[str, float]:
     probabilities = [prediction["probability"] for prediction in answer.predictions]
     assert probabilities == sorted(probabilities, reverse=True)
     return {prediction["label"]: prediction["probability"] for prediction in answer.predictions}
-
-
-def test_a_broken_picture_is_counted_not_fatal(ray_local: None, tmp_path: Path, storage: Path) -> None:
-    data = write_tree(tmp_path / "data", classes=2, each=12)
-    (data / "class0" / "broken.png").write_bytes((data / "class0" / "0.png").read_bytes()[:300])
-    (data / "class1" / "copy.png").write_bytes((data / "class1" / "3.png").read_bytes())
-    result = api.run(settings(data, tmp_path / "storage", trials=1, epochs=1))
-    counts = result.images
-    assert (counts.found, counts.used, counts.rejected, counts.duplicates) == (26, 24, 1, 1)
-    model = api.load_model(result.bundle)
-    assert api.evaluate(model, str(data)).rejected == {"class0/broken.png": "truncated or damaged"}
 
 
 def test_wrong_requests_are_told_before_anything_is_written(pictures: Path, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_value_that_breaks_a_rule(
         ("parameters: {droput: 0.1}", "did you mean 'dropout'?"),
         ("parameters: {dropout: {type: float, low: 0.0, high: 0.5, default: 0.9}}", "the default 0.9 is not within"),
         ("parameters: {backbone: {type: choice, values: [], default: cnn}}", "backbone"),
-        ("- a", "must have the one key 'parameters'"),
+        ("- a", "must have the key 'parameters'"),
     ],
 )
 def test_a_search_space_that_can_not_be(
