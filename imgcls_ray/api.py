@@ -20,6 +20,7 @@ from imgcls_ray.config import (
     TrackingSettings,
     load_settings,
 )
+from imgcls_ray.fitting import FitResult, fit
 from imgcls_ray.ingestion import Ingested
 from imgcls_ray.ingestion import ingest as preprocess
 from imgcls_ray.layouts import split, split_and_augment
@@ -32,6 +33,7 @@ __all__ = [
     "Answer",
     "Bundle",
     "Evaluation",
+    "FitResult",
     "Ingested",
     "PreprocessSettings",
     "RunListener",
@@ -42,6 +44,7 @@ __all__ = [
     "TrackingSettings",
     "classify",
     "evaluate",
+    "fit",
     "load_model",
     "load_settings",
     "preprocess",

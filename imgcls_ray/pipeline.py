@@ -22,7 +22,7 @@ from imgcls_ray.reports.page import REPORT, write_data_report
 from imgcls_ray.result import RunResult, Seconds, StageResult
 from imgcls_ray.search.journal import JOURNAL, LOCK, note_result, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyOutcome
-from imgcls_ray.search.record import RECORD, RESULT, known_study
+from imgcls_ray.search.record import AFFORDABLE, FINGERPRINT, RECORD, RESULT, known_study
 from imgcls_ray.storage import writing
 from imgcls_ray.tracking.registry import Registered
 
@@ -101,7 +101,7 @@ def search(settings: RunSettings, listener: RunListener | None = None) -> RunRes
 def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     from imgcls_ray.search.resources import plan_resources
 
-    resources = plan_resources(plan.settings.search)
+    resources = plan_resources(plan.settings.search, plan.repeated.record.trials if plan.repeated else None)
     # Loaded here, so that a wrong request is told before TensorFlow is waited for.
     quiet.import_tensorflow()
     from imgcls_ray.effort import affordable
@@ -118,7 +118,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     embedder = Embedder(plan, sets, listener)
     tuner = FineTuner(plan, sets, embedder, listener, resources.gpus > 0)
     _check_record(plan, tuner, sets)
-    data = embedder.data(plan.sizes, space.highest("unfrozen_layers"), space.highest("views"), note)
+    data = embedder.data(plan.sizes, plan.cut, space.highest("views"), note)
     with Tracker(plan.storage.root, plan.settings.tracking) as tracker:
         found = _search(plan, sets, data, tuner, resources, tracker, listener)
     first = next(iter(sets.values()))
@@ -180,7 +180,7 @@ def _search(
     first = next(iter(sets.values()))
     asked = flatten(without_users(settings.model_dump(mode="json", exclude={"resume"})))
     study = Study(
-        info=StudyInfo(plan.study, settings.search.trials, asked, _describe(first)),
+        info=StudyInfo(plan.study, settings.search.trials, asked, _describe(first), repeats=settings.from_trial),
         folder=plan.storage.study(plan.study),
         space=plan.space,
         settings=settings.search,
@@ -188,12 +188,15 @@ def _search(
         resources=resources,
         validation=first.index.rows("val"),
         before=_before(plan, listener),
+        seed_epochs=plan.repeated.settings.epochs if plan.repeated else None,
+        starts=plan.repeated.folder if plan.repeated else None,
         prepare=tuner.prepare if tuner.possible else None,
     )
-    listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")
+    what = f"{plan.repeated.name} again" if plan.repeated else f"{settings.search.trials} trials"
+    listener.step_started("fit" if plan.repeated else "search", f"{what}, {resources.describe()}")
     outcome = run_study(study, Listeners([listener, tracker.listener()]))
     study = replace(study, tuned=tuner.data)
-    listener.step_ended(_search_summary(outcome))
+    listener.step_ended(_fit_summary(outcome) if plan.repeated else _search_summary(outcome))
     clock = _Clock(time.perf_counter())
     listener.step_started("evaluate", "the best trial on the test split")
     bundle, metrics = build_winner(plan, study, outcome, sets)
@@ -241,11 +244,13 @@ def _check_record(plan: Plan, tuner: "FineTuner", sets: dict[Size, Preprocessed]
     """
     folder = plan.storage.study(plan.study)
     fingerprints = {found.index.fingerprint[:16] for found in sets.values()}
+    if plan.repeated:
+        plan.repeated.check_data(*fingerprints)
     last = plan.space.parameters.get("unfrozen_layers")
     parts = {
         **plan.record.parts,
-        "the data's fingerprint": " ".join(sorted(fingerprints)),
-        "the affordable unfrozen_layers": last.model_dump_json() if last else "none",
+        FINGERPRINT: " ".join(sorted(fingerprints)),
+        AFFORDABLE: last.model_dump_json() if last else "none",
         **tuner.deciding(),
     }
     now = replace(plan.record, parts=parts)
@@ -303,6 +308,10 @@ def _describe(found: Preprocessed) -> dict[str, str]:
     index = found.index
     rows = {split: str(index.rows(split)) for split in ("train", "val", "test")}
     return {"name": index.name, "fingerprint": index.fingerprint, "classes": ", ".join(index.labels.names), **rows}
+
+
+def _fit_summary(outcome: StudyOutcome) -> str:
+    return f"{outcome.objective.words} {outcome.best.value:.4f} after {outcome.best.epochs} epochs"
 
 
 def _search_summary(outcome: StudyOutcome) -> str:

@@ -10,6 +10,7 @@ from imgcls_ray.embeddings.compute import embed
 from imgcls_ray.listener import RunListener
 from imgcls_ray.plan import Plan
 from imgcls_ray.search.parameters import AnyParameter
+from imgcls_ray.search.record import AFFORDABLE_TUNING
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.training.job import TrialData
 
@@ -81,7 +82,7 @@ class FineTuner:
             return {}
         views = self._views([self._plan.space.highest("views")])
         section, _ = affordable_section(self._plan, self._sets, self._plan.sizes, views, self._gpus)
-        return {"the affordable finetune.unfrozen_layers": section["unfrozen_layers"].model_dump_json()}
+        return {AFFORDABLE_TUNING: section["unfrozen_layers"].model_dump_json()}
 
     def prepare(self, starts: Mapping[int, TrialSettings]) -> tuple[dict[str, AnyParameter], dict[Place, TrialData]]:
         """The parameters and the data of trials that start from these: maps of their backbones alone are computed."""

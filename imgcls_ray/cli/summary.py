@@ -10,9 +10,13 @@ from imgcls_ray.result import RunResult
 
 def print_summary(out: Output, result: RunResult) -> None:
     """Best settings, figures against the defaults, where things are, what to type next."""
-    rows = _rows(result)
+    print_rows(out, f"Study {result.study.name}", _rows(result), result)
+
+
+def print_rows(out: Output, title: str, rows: list[tuple[str, str, str]], result: RunResult) -> None:
+    """Rows of name, value and what else there is to say of it, then what to type next."""
     width = max(len(name) for name, _, _ in rows)
-    out.console.print(Text(f"\nStudy {result.study.name}", style="bold"), soft_wrap=True)
+    out.console.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
     for name, value, more in rows:
         style = "bold" if more and not name.startswith(" ") else ""
         line = Text.assemble((f"{name:<{width}}  ", "dim"), (value, style), f"   {more}" if more else "")

@@ -127,6 +127,8 @@ class RunSettings(Settings):
     """Take up the study of this name, or without a name the newest unfinished one of this data."""
     continue_from: str | None = None
     """A study in the same storage whose results the sampler is to know from the start; its best are tried first."""
+    from_trial: str | None = None
+    """`STUDY/NUMBER`: train this trial of a study in the same storage again, and nothing else; see `fitting`."""
     address: str | None = None
     """Ray cluster to join; by default RAY_ADDRESS, else a local Ray is started."""
     weights: tuple[str, ...] = ("imagenet",)

@@ -8,6 +8,7 @@ from imgcls_ray.config import TrialSettings
 from imgcls_ray.search.objective import ACCURACY, Objective
 
 TrialState = Literal["complete", "pruned", "failed"]
+TRIAL_FORMS = "a trial is named STUDY/NUMBER, as 'imgcls trials STUDY' lists it, or by the id of its run in MLflow"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class StudyInfo:
     data: dict[str, str]
     """Name, fingerprint and counts of the data set."""
     objective: Objective = ACCURACY
+    repeats: str | None = None
+    """`STUDY/NUMBER` of the trial that is trained again, where that is all it does."""
 
 
 @dataclass(frozen=True)

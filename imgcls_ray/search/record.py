@@ -11,6 +11,10 @@ from imgcls_ray.errors import SettingsError, StorageError, nearest
 from imgcls_ray.search.space import SearchSpace
 
 RECORD, RESULT = "study.json", "result.json"
+FINGERPRINT, AFFORDABLE = "the data's fingerprint", "the affordable unfrozen_layers"
+"""Parts that are known only once the pictures are preprocessed."""
+AFFORDABLE_TUNING = "the affordable finetune.unfrozen_layers"
+"""The same of the second stage."""
 FREE = frozenset({"space", "trials", "time_budget", "concurrency", "checkpoint_seconds"})
 """Settings of the search that may differ: how much and how fast. (Of the space, its content counts, not its name.)"""
 
@@ -56,6 +60,11 @@ class StudyRecord:
                 f"A study that is taken up may get more trials, not fewer; '{self.name}' was to have {self.trials}, "
                 f"received {now.trials}: raise --trials or leave it out."
             )
+
+
+def weights_file(folder: Path, number: int) -> Path:
+    """Where, in its study's folder, a trial leaves the weights of its best epoch."""
+    return folder / "weights" / f"trial-{number:04}.npz"
 
 
 def deciding(settings: SearchSettings, space: SearchSpace) -> dict[str, str]:

@@ -61,6 +61,12 @@ class Study:
     """Pictures in the validation split."""
     before: tuple[FrozenTrial, ...] = ()
     """Trials of another study, as trials of this space; see `search.continuing`."""
+    trainable: type[TrialTrainable] = TrialTrainable
+    """Who runs a trial; tests and benchmarks have others, which only pretend to."""
+    seed_epochs: int | None = None
+    """See `TrialContext`."""
+    starts: Path | None = None
+    """See `TrialContext`."""
     prepare: Prepare | None = None
     """What the second stage trains with; None where there is no second stage."""
     tuned: Data = field(default_factory=dict)
@@ -80,6 +86,8 @@ class Study:
             validation=self.validation,
             objective=Objective(self.settings.objective),
             checkpoint_seconds=self.settings.checkpoint_seconds,
+            seed_epochs=self.seed_epochs,
+            starts=self.starts,
         )
 
 
@@ -290,7 +298,7 @@ def _run_tune(
     # (A placement group must ask for something: one byte.)
     own = {"CPU": 0, "memory": 1} if share.workers > 1 else {"CPU": share.cpus, "GPU": share.gpus}
     trainable = tune.with_resources(
-        tune.with_parameters(TrialTrainable, context=context),
+        tune.with_parameters(study.trainable, context=context),
         PlacementGroupFactory([{name: float(amount) for name, amount in own.items() if amount or name == "CPU"}]),
     )
     tuner = tune.Tuner(

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import imgcls_ray.search.study as studies
 from imgcls_ray.config import SearchSettings, Size, TrialSettings
 from imgcls_ray.data.index import Index
 from imgcls_ray.data.labels import Labels
@@ -22,6 +21,7 @@ from imgcls_ray.search.parameters import Choice, Fixed, Float
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.rows import trial_rows
 from imgcls_ray.search.space import SearchSpace
+from imgcls_ray.search.study import Study, run_study
 from imgcls_ray.training.job import TrialData
 from tests.search.pretended import PretendedTrainable
 
@@ -66,17 +66,14 @@ def data(folder: Path, embedded: bool = True) -> dict[tuple[str, str], TrialData
     return {("cnn", "native"): TrialData(folder, Size(8, 8), 3, 2, embeddings)}
 
 
-def run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, notes: Notes, embedded: bool = True, **settings: Any
-) -> tuple[StudyOutcome, list[list[int]]]:
-    monkeypatch.setattr(studies, "TrialTrainable", PretendedTrainable)
+def run(folder: Path, notes: Notes, embedded: bool = True, **settings: Any) -> tuple[StudyOutcome, list[list[int]]]:
     asked: list[list[int]] = []
 
     def prepare(starts: Mapping[int, TrialSettings]) -> tuple[Any, Any]:
         asked.append(list(starts))
         return SPACE.finetune, data(folder)
 
-    study = studies.Study(
+    study = Study(
         info=Info("s", 10, {}, {}),
         folder=folder,
         space=SPACE,
@@ -85,16 +82,16 @@ def run(
         resources=TrialResources(1, 1, 1, 0),
         validation=1000,
         prepare=prepare if embedded else None,
+        trainable=PretendedTrainable,
     )
     with sole_driver(folder):
-        return studies.run_study(study, notes), asked
+        return run_study(study, notes), asked
 
 
 @pytest.fixture(scope="module")
 def undisturbed(ray_local: None, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder, notes = tmp_path_factory.mktemp("whole"), Notes()
-    with pytest.MonkeyPatch.context() as patch:
-        return *run(folder, patch, notes), notes, folder
+    return *run(folder, notes), notes, folder
 
 
 def test_the_best_probes_are_fine_tuned_from_their_weights(
@@ -127,15 +124,14 @@ def test_the_best_probes_are_fine_tuned_from_their_weights(
 def test_a_study_ended_in_either_stage_goes_on_to_the_same_trials(
     undisturbed: Whole,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     end_at: int,
 ) -> None:
     whole, asked = undisturbed[0], undisturbed[1]
-    first, _ = run(tmp_path, monkeypatch, Notes(end_at))
+    first, _ = run(tmp_path, Notes(end_at))
     assert first.interrupted
     assert len(first.trials) == end_at + 1
     notes = Notes()
-    again, asked_again = run(tmp_path, monkeypatch, notes)
+    again, asked_again = run(tmp_path, notes)
     assert asked_again == asked
     assert notes.started == list(range(end_at, 10))
     assert [(trial.params, trial.value) for trial in again.trials] == [
@@ -143,21 +139,19 @@ def test_a_study_ended_in_either_stage_goes_on_to_the_same_trials(
     ]
 
 
-def test_more_trials_are_fine_tuned_once_that_has_begun(undisturbed: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_trials_are_fine_tuned_once_that_has_begun(undisturbed: Whole) -> None:
     whole, asked, _, folder = undisturbed
     notes = Notes()
-    again, asked_again = run(folder, monkeypatch, notes, trials=12)
+    again, asked_again = run(folder, notes, trials=12)
     assert asked_again == asked
     assert notes.started == [10, 11]
     assert [trial.params.from_trial is None for trial in again.trials[10:]] == [False, False]
     assert again.trials[:10] == whole.trials
 
 
-def test_without_weights_all_trials_are_of_the_first_stage(
-    ray_local: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_weights_all_trials_are_of_the_first_stage(ray_local: None, tmp_path: Path) -> None:
     notes = Notes()
-    outcome, asked = run(tmp_path, monkeypatch, notes, embedded=False, trials=4)
+    outcome, asked = run(tmp_path, notes, embedded=False, trials=4)
     assert asked == []
     assert [trial.params.from_trial for trial in outcome.trials] == [None] * 4
     assert outcome.tuned is None
