@@ -22,7 +22,8 @@ JOURNAL, LOCK = "journal.log", "driver.lock"
 OUTCOME = "imgcls.outcome"
 """User attribute of a trial that ended: how. It is written before Optuna is told: a kill in between loses nothing."""
 ASKED, RESULT = "imgcls.asked", "imgcls.result"
-"""User attributes of a study: what was asked for, on which data; what came of it."""
+"""User attributes of a study: what was asked for, on which data, and the most epochs that a trial of each stage may
+have; what came of it."""
 
 VALUE = "imgcls.value."
 """User attributes of a trial with two objectives, with the epoch's number behind: the first one's value after it."""

@@ -141,8 +141,8 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     probe.bound(probe.proposals.suggested if starts else budget.probes)
     trials = probe.trials if study.prepare is None else settings.trials
     info = replace(study.info, trials=trials, objective=objective, second=second)
-    epochs = study.space.highest("epochs")
-    note_study(optuna_study, ASKED, {"settings": info.settings, "data": info.data, "trials": trials, "epochs": epochs})
+    asked = {"settings": info.settings, "data": info.data, "trials": trials, "epochs": [study.space.highest("epochs")]}
+    note_study(optuna_study, ASKED, asked)
     note_study(optuna_study, RESULT, {})  # that of a start before this one, which is taken up
     listener.study_started(info)
     if study.prepare:
@@ -281,6 +281,8 @@ def _second_stage(
     space = FineTuning.of(study.space, section, from_trials)
     stage = _Stage(study, optuna_study, space, replace(context, tuned=data), left, probe.second, first=space.firsts())
     stage.bound(trials)
+    asked = optuna_study.user_attrs[ASKED]
+    note_study(optuna_study, ASKED, {**asked, "epochs": [*asked["epochs"], space.highest("epochs")]})
     numbers = ", ".join(map(str, from_trials))
     listener.study_told(f"fine-tuning starts from trial{'s' if len(from_trials) > 1 else ''} {numbers}")
     stage.tell(listener)
