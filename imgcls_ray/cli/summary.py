@@ -7,6 +7,7 @@ from rich.text import Text
 from imgcls_ray.cli.output import Output
 from imgcls_ray.result import RunResult
 from imgcls_ray.search.listener import StudyOutcome
+from imgcls_ray.search.objective import ACCURACY
 
 
 def print_summary(out: Output, result: RunResult) -> None:
@@ -80,13 +81,13 @@ def _front(study: StudyOutcome) -> list[tuple[str, str, str]]:
 
 
 def _stages(result: RunResult) -> list[tuple[str, str, str]]:
-    """What each of two stages came to, and what the second one brought."""
+    """What each of two stages came to, and what the second one brought; where that may be chance, so it says."""
     if not result.stages:
         return []
     probe, tuned = result.stages["probe"], result.stages["finetune"]
-    gain = 100 * (tuned.test.accuracy - probe.test.accuracy)
-    more = f"trial {tuned.trial.number} from trial {tuned.trial.params.from_trial}"
-    return [
+    gain, noise = tuned.test.accuracy - probe.test.accuracy, ACCURACY.noise(probe.test.accuracy, probe.test.images)
+    began = f"trial {tuned.trial.number} from trial {tuned.trial.params.from_trial}"
+    rows = [
         (
             "best probe",
             f"{probe.trial.value:.4f}",
@@ -95,6 +96,16 @@ def _stages(result: RunResult) -> list[tuple[str, str, str]]:
         (
             "best fine-tuned",
             f"{tuned.trial.value:.4f}",
-            f"{more}, test accuracy {tuned.test.accuracy:.4f} ({gain:+.1f} points)",
+            f"{began}, test accuracy {tuned.test.accuracy:.4f} ({100 * gain:+.1f} points)",
         ),
     ]
+    if gain <= noise:
+        rows.append(
+            (
+                "",
+                "",
+                f"no more than chance brings on {probe.test.images} pictures ({100 * noise:.1f} points): fine-tuning "
+                "may need more trials (search.finetune_share), views or layers, or there is no more to learn",
+            )
+        )
+    return rows
