@@ -151,9 +151,8 @@ def test_a_second_stage_has_its_own_parameters() -> None:
 
 def test_two_objectives_have_a_front() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"], study_name="pair")
-    note_study(
-        study, ASKED, {"settings": {"search.second_objective": "size_mb"}, "data": {}, "trials": 4, "epochs": [1]}
-    )
+    settings = made(0).user_attrs[ASKED]["settings"] | {"search.second_objective": "size_mb"}
+    note_study(study, ASKED, {"settings": settings, "data": {}, "trials": 4, "epochs": [1]})
     for value, size in ((0.7, 2.0), (0.8, 3.0), (0.6, 2.5), (0.9, 9.0)):
         trial = study.ask()
         chosen = TrialSettings(learning_rate=trial.suggest_float("learning_rate", 1e-4, 1e-2))
