@@ -18,7 +18,9 @@ class Searched:
     range: str
     """In words: `0.0001 to 0.01, log` or `adam, sgd`."""
     default: Any
-    """Of trial 0; None where it takes no part there."""
+    """Of trial 0, or of the second stage's first trial; None where it takes no part there."""
+    best: Any
+    """Of the leader; None where it takes no part there."""
     trials: int
     """How many trials have it: fewer than all where it has a condition."""
     importance: float | None = None
@@ -44,13 +46,15 @@ class StudyReport:
     """The metric for the reader."""
     best_words: str
     asked: Mapping[str, Any]
-    """`settings` and `data` as they were given, `trials` and the highest number of `epochs`; empty if not noted."""
+    """`settings` and `data` as they were given, `trials` and the most `epochs` of each stage; empty if not noted."""
     states: Mapping[str, int]
     """Trials by state: complete, pruned, failed, running."""
     epochs: int
     """Trained, of all trials together."""
     seconds: float
     """Of training, of all ended trials together."""
+    tuned: int
+    """Trials of a second stage."""
     rungs: tuple[int, ...]
     """Epochs after which ASHA stopped trials."""
     parameters: tuple[Searched, ...]

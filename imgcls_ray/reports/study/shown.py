@@ -3,7 +3,7 @@
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from imgcls_ray.search.journal import noted_outcome
+from imgcls_ray.search.journal import noted_outcome, noted_values
 
 
 def shown(study: optuna.Study) -> optuna.Study:
@@ -28,5 +28,5 @@ def _as_shown(trial: FrozenTrial) -> FrozenTrial:
         value=value,
         params=trial.params,
         distributions=trial.distributions,
-        intermediate_values=trial.intermediate_values,
+        intermediate_values=noted_values(trial),
     )
