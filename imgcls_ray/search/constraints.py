@@ -64,6 +64,7 @@ def check_defaults(space: "SearchSpace", inputs: Inputs, workers: int) -> None:
     if broken is None:
         return
     admits = admission(space, inputs, workers)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     drawn = (space.suggest(study.ask()) for _ in range(DRAWS))
     mend = (
