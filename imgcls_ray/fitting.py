@@ -67,8 +67,8 @@ def fit(
         result = run(settings, listener)
     except Interrupted as error:
         raise Interrupted(
-            f"interrupted before an epoch ended; 'imgcls run {settings.data} --study {settings.study} --resume' with the "
-            "same --storage goes on from here."
+            f"interrupted before an epoch ended; 'imgcls run {settings.data} --study {settings.study} --resume' with "
+            "the same --storage goes on from here."
         ) from error
     here = values_of(Storage.open(storage).study(result.study.name), result.study.name, 0)
     curve = Comparison(found.values, here, found.outcome.metrics, result.study.best.metrics)
