@@ -13,12 +13,13 @@ from imgcls_ray.data.files import first_missing, remove_empty, write_atomic
 from imgcls_ray.data.index import INDEX
 from imgcls_ray.data.preprocess import Preprocessed, preprocess, set_folder
 from imgcls_ray.errors import DataError, InputError
+from imgcls_ray.evaluation.certainty import Certainty
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.plan import SETTINGS, Plan, is_prepared, make_plan
 from imgcls_ray.reports.page import REPORT, write_data_report
 from imgcls_ray.result import RunResult, Seconds
-from imgcls_ray.search.journal import JOURNAL, LOCK, read_study, sole_driver
+from imgcls_ray.search.journal import JOURNAL, LOCK, note_result, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome
 from imgcls_ray.search.record import RECORD, RESULT, known_study
 from imgcls_ray.storage import writing
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from imgcls_ray.search.resources import TrialResources
     from imgcls_ray.search.space import SearchSpace
+    from imgcls_ray.search.study import Study
     from imgcls_ray.tracking.tracker import Tracker
     from imgcls_ray.training.job import TrialData
 
@@ -132,6 +134,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     first = next(iter(sets.values()))
     result = RunResult(
         study=found.outcome,
+        certainty=found.certainty,
         test=found.metrics,
         images=first.counts,
         workers=resources.workers,
@@ -144,6 +147,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         ),
         model=found.model,
         bundle=str(found.bundle),
+        report=str(plan.storage.study(plan.study) / REPORT),
         storage=str(plan.storage.root),
         data=str(first.path),
         reused={"preprocess": all(item.reused for item in sets.values()), "embed": computed == 0},
@@ -158,6 +162,7 @@ class _Found:
     """What the search and all that follows it came to."""
 
     outcome: StudyOutcome
+    certainty: Certainty | None
     metrics: Metrics
     evaluate_seconds: float
     model: Registered
@@ -174,6 +179,7 @@ def _search(
 ) -> _Found:
     """Search, build the best trial's model, measure it, register it."""
     from imgcls_ray.search.study import Study, run_study
+    from imgcls_ray.standing import standing
     from imgcls_ray.tracking.registry import register
     from imgcls_ray.winner import build_winner
 
@@ -196,11 +202,25 @@ def _search(
     clock = _Clock(time.perf_counter())
     listener.step_started("evaluate", "the best trial on the test split")
     bundle, metrics = build_winner(plan, study, outcome, sets)
+    certainty = standing(study, outcome)
     seconds = clock.lap()
     listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
-    tracker.log_study(metrics, [study.folder / SETTINGS])
+    tracker.log_study(metrics, [study.folder / SETTINGS, *_report(study, outcome, certainty, metrics)])
     registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
-    return _Found(outcome, metrics, seconds, registered, bundle.path)
+    return _Found(outcome, certainty, metrics, seconds, registered, bundle.path)
+
+
+def _report(study: "Study", outcome: StudyOutcome, certainty: Certainty | None, metrics: Metrics) -> list[Path]:
+    """Note in the journal what came of the study, so that its report can be made from there, and make it."""
+    from imgcls_ray.reports.study.page import write_study_report
+
+    result = {
+        "used": outcome.best.number,
+        "certainty": certainty.to_json() if certainty else None,
+        "test": {name: getattr(metrics, name) for name in ("accuracy", "f1_macro", "loss", "images")},
+    }
+    note_result(study.folder, outcome.name, result)
+    return write_study_report(study.folder, read_study(study.folder, outcome.name))
 
 
 def _before(plan: Plan, listener: RunListener) -> "tuple[FrozenTrial, ...]":

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from imgcls_ray.data.manifest import Counts
+from imgcls_ray.evaluation.certainty import Certainty
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 from imgcls_ray.tracking.registry import Registered
@@ -26,6 +27,8 @@ class RunResult:
     """A finished main job."""
 
     study: StudyOutcome
+    certainty: Certainty | None
+    """The leading trials against the defaults; None where no weights were kept."""
     test: Metrics
     images: Counts
     workers: int
@@ -33,6 +36,8 @@ class RunResult:
     model: Registered
     bundle: str
     storage: str
+    report: str
+    """The study's page."""
     data: str
     """The preprocessed set, of the first image size where there are several."""
     reused: dict[str, bool]
@@ -56,6 +61,7 @@ class RunResult:
             "leader": {"trial": self.study.leader.number, **_figures(self.study.leader)},
             "objective": self.study.objective.metric,
             "noise": self.study.noise,
+            "certainty": self.certainty.to_json() if self.certainty else None,
             "test": {"accuracy": self.test.accuracy, "f1_macro": self.test.f1_macro, "loss": self.test.loss},
             "trials": len(trials),
             "pruned": sum(trial.state == "pruned" for trial in trials),
@@ -69,6 +75,7 @@ class RunResult:
                 "alias": self.model.alias,
                 "bundle": self.bundle,
             },
+            "report": self.report,
             "storage": self.storage,
             "data": self.data,
             "reused": self.reused,

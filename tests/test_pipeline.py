@@ -60,6 +60,33 @@ def test_the_main_job_ends_in_a_registered_model(finished: tuple[api.RunResult, 
     assert [outcome.number for outcome in notes.ended] == [0, 1, 2]
 
 
+def test_the_leaders_are_compared_with_the_defaults_by_their_weights(
+    finished: tuple[api.RunResult, Notes], storage: Path
+) -> None:
+    result, _ = finished
+    assert result.certainty
+    assert result.certainty.trials[0].trial == result.study.leader.number
+    trials = {trial.number: trial for trial in result.study.trials}
+    assert result.certainty.defaults
+    for one in (*result.certainty.trials, result.certainty.defaults):
+        # Counted anew, picture by picture, from what was kept of the trial.
+        assert one.value.value == pytest.approx(trials[one.trial].value)
+        assert one.value.low <= one.value.value <= one.value.high
+    assert result.to_json()["certainty"]["sentence"] == result.certainty.sentence
+
+
+def test_the_report_is_in_the_studys_folder_and_in_mlflow(finished: tuple[api.RunResult, Notes], storage: Path) -> None:
+    result, _ = finished
+    folder = storage / "studies" / result.study.name
+    assert result.report == str(folder / "report.html")
+    page = Path(result.report).read_text()
+    assert result.certainty
+    assert result.certainty.sentence in page.replace("&#39;", "'")
+    assert f"{result.test.accuracy:.4f}" in page
+    kept = {path.name for path in storage.glob("mlartifacts/*/artifacts/**/*") if path.is_file()}
+    assert {"report.html", "report.json", "history.svg", "curves.svg", "settings.yaml"} <= kept
+
+
 def test_the_resolved_settings_are_kept_and_can_be_used_again(
     finished: tuple[api.RunResult, Notes], storage: Path
 ) -> None:

@@ -42,6 +42,7 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
     return [
         (result.study.objective.words, f"{best.value:.4f}", f"{against}, best is {of}"),
         *([("", f"{leader.value:.4f}", by_chance)] if leader != best else []),
+        *([("verdict", result.certainty.sentence, "")] if result.certainty else []),
         (
             "test accuracy",
             f"{result.test.accuracy:.4f}",
@@ -54,6 +55,7 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
         ),
         ("trials", str(len(trials)), ", ".join(ended)),
         ("seconds", f"{seconds.total:.1f}", ", ".join(f"{name} {value:.1f}" for name, value in steps if value >= 0.05)),
+        ("report", result.report, ""),
         ("bundle", result.bundle, ""),
         ("registered", str(result.model), f"version {result.model.version}"),
     ]

@@ -1,5 +1,6 @@
 """`imgcls trials`: what became of each trial of a study, read from its journal; the study may be running."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,16 +20,19 @@ def trials(
         typer.Option(metavar="NAME", help="Only these: complete, pruned, failed or running.", show_default="all"),
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, metavar="N", help="The best N only.", show_default="all")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the study's report to this file as well.", show_default="none"),
+    ] = None,
     storage: Storage = "./imgcls-runs",
     as_json: Json = False,
 ) -> None:
     """List the trials of a study, the best first. A trial that was cut off by a kill counts as running."""
-    from pathlib import Path
-
     from imgcls_ray.cli.output import output
     from imgcls_ray.errors import SettingsError, nearest
+    from imgcls_ray.search.journal import read_study
     from imgcls_ray.search.record import known_study
-    from imgcls_ray.search.rows import list_trials
+    from imgcls_ray.search.rows import trial_rows
     from imgcls_ray.storage import Storage as Root
 
     if state is not None and state not in STATES:
@@ -36,12 +40,19 @@ def trials(
     root = Root(Path(storage).expanduser().resolve())
     folder = root.study(study)
     known_study(root.studies, study)
-    rows = [row for row in list_trials(folder, study) if state in (None, row.state)][:top]
+    found = read_study(folder, study)
+    listed = [row for row in trial_rows(found) if state in (None, row.state)][:top]
     with output(as_json) as out:
+        if html is not None:
+            from imgcls_ray.reports.study.page import write_study_page
+
+            write_study_page(html.expanduser(), found)
         if as_json:
-            out.document([row.to_json() for row in rows])
+            out.document([row.to_json() for row in listed])
         else:
-            _print(out, [row.to_json() for row in rows])
+            _print(out, [row.to_json() for row in listed])
+            if html is not None:
+                out.line(str(html), "report")
 
 
 def _print(out: "Output", rows: list[dict[str, Any]]) -> None:

@@ -1,15 +1,12 @@
 """The report as one HTML page that needs nothing else: no network, no script."""
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from itertools import chain
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
 from imgcls_ray.data.sources.base import Reader
-from imgcls_ray.reports.charts import byte_size, class_bars, histogram, largest_class
-from imgcls_ray.reports.phrases import percent
-from imgcls_ray.reports.report import HYGIENE, ClassCount, DataReport, Groups, Picture, shown
+from imgcls_ray.reports.charts import class_bars, histogram, largest_class
+from imgcls_ray.reports.frame import template
+from imgcls_ray.reports.report import HYGIENE, ClassCount, DataReport, Groups, Picture
 from imgcls_ray.reports.thumbnails import Thumbnail, thumbnails
 
 GROUPS_SHOWN = 24
@@ -28,7 +25,7 @@ def data_page(report: DataReport, reader: Reader | None, title: str) -> str:
     """
     bars, rest = _barred(report.classes)
     largest = largest_class(report.classes)
-    return _template().render(
+    return template("data.html").render(
         report=report,
         title=title,
         thumbs=thumbnails(reader, _pictures(report)),
@@ -37,6 +34,7 @@ def data_page(report: DataReport, reader: Reader | None, title: str) -> str:
         histograms=[histogram(quantity) for quantity in report.sizes.quantities],
         shown_groups=GROUPS_SHOWN,
         elsewhere=HYGIENE,
+        no_thumbnail=Thumbnail(),
     )
 
 
@@ -62,17 +60,3 @@ def _pictures(report: DataReport) -> Iterator[Picture]:
 
 def _of(groups: Groups) -> Iterable[Picture]:
     return chain.from_iterable(group.pictures for group in groups.listed[:GROUPS_SHOWN])
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("imgcls_ray.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(shown=shown, byte_size=byte_size, thousands=lambda number: f"{number:,}")
-    environment.globals.update(percent=percent, no_thumbnail=Thumbnail())
-    return environment.get_template("data.html")

@@ -20,6 +20,8 @@ from imgcls_ray.search.listener import TrialOutcome
 JOURNAL, LOCK = "journal.log", "driver.lock"
 OUTCOME = "imgcls.outcome"
 """User attribute of a trial that ended: how. It is written before Optuna is told: a kill in between loses nothing."""
+ASKED, RESULT = "imgcls.asked", "imgcls.result"
+"""User attributes of a study: what was asked for, on which data; what came of it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,17 @@ def read_study(folder: Path, name: str) -> optuna.Study:
         return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
     except KeyError as error:
         raise StorageError(f"The journal {path} knows no study '{name}': it was ended before it began.") from error
+
+
+def note_study(study: optuna.Study, name: str, document: Mapping[str, Any]) -> None:
+    """Write `ASKED` or `RESULT`, an empty one to forget it; what is there already is not written again."""
+    if study.user_attrs.get(name, {}) != document:
+        study.set_user_attr(name, document)
+
+
+def note_result(folder: Path, name: str, document: Mapping[str, Any]) -> None:
+    """Write `RESULT` of the study in `folder`. Whoever calls holds `sole_driver`."""
+    note_study(optuna.load_study(study_name=name, storage=open_journal(folder)), RESULT, document)
 
 
 def note_outcome(trial: optuna.Trial, outcome: TrialOutcome, told: float | None) -> None:

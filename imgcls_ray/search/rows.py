@@ -1,14 +1,15 @@
 """The trials of a study as rows, for whoever asks while it runs or afterwards."""
 
+import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
+import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from imgcls_ray.search.journal import noted_outcome, read_study
-from imgcls_ray.search.listener import TrialState
+from imgcls_ray.search.journal import noted_outcome
+from imgcls_ray.search.listener import TrialOutcome, TrialState
 
 
 @dataclass(frozen=True)
@@ -30,21 +31,19 @@ class TrialRow:
         return asdict(self)
 
 
-def list_trials(folder: Path, name: str) -> list[TrialRow]:
-    """The trials of the study in `folder`: the best first, those without a value last. Nothing is written.
-
-    Raises:
-        StorageError: there is no such study.
-    """
-    study = read_study(folder, name)
+def trial_rows(study: optuna.Study) -> list[TrialRow]:
+    """The trials of a study as `read_study` gives it: the best first (of equal ones that with the lower `val_loss`),
+    those without a value last."""
     best = max if study.direction == StudyDirection.MAXIMIZE else min
     sign = -1 if best is max else 1
-    rows = [_row(trial, best) for trial in study.get_trials(deepcopy=False)]
-    return sorted(rows, key=lambda row: (row.value is None, sign * (row.value or 0), row.number))
+    trials = study.get_trials(deepcopy=False)
+    outcomes = [noted_outcome(trial) for trial in trials]
+    found = [_row(trial, outcome, best) for trial, outcome in zip(trials, outcomes, strict=True)]
+    losses = [outcome.metrics.get("val_loss", math.inf) if outcome else math.inf for outcome in outcomes]
+    return sorted(found, key=lambda row: (row.value is None, sign * (row.value or 0), losses[row.number], row.number))
 
 
-def _row(trial: FrozenTrial, best: Any) -> TrialRow:
-    outcome = noted_outcome(trial)
+def _row(trial: FrozenTrial, outcome: TrialOutcome | None, best: Any) -> TrialRow:
     if outcome is not None:
         params = outcome.params.model_dump(mode="json", exclude_unset=True)
         value = outcome.value if outcome.state != "failed" else None

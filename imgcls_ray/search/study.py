@@ -21,7 +21,7 @@ from imgcls_ray.errors import Interrupted, TrainingError
 from imgcls_ray.search.choice import choose
 from imgcls_ray.search.continuing import best_first
 from imgcls_ray.search.interruption import Interruption
-from imgcls_ray.search.journal import Earlier, earlier, open_journal
+from imgcls_ray.search.journal import ASKED, RESULT, Earlier, earlier, note_study, open_journal
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome, TrialOutcome, rank
 from imgcls_ray.search.objective import Objective
 from imgcls_ray.search.proposals import Proposals
@@ -36,7 +36,7 @@ from imgcls_ray.training.job import TrialData
 FIRST = 3
 """The best trials of the study that is continued from, which are tried again first."""
 WEIGHTS_KEPT = 5
-"""Best trials whose weights stay on disk after a study."""
+"""Best trials whose weights stay on disk after a study, beside those of the defaults."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,10 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     trials = min(settings.trials, proposals.size or settings.trials)
     deadline = time.monotonic() + settings.time_budget if settings.time_budget else math.inf
     epochs = study.space.highest("epochs")
-    listener.study_started(replace(study.info, trials=trials, objective=objective))
+    info = replace(study.info, trials=trials, objective=objective)
+    note_study(optuna_study, ASKED, {"settings": info.settings, "data": info.data, "trials": trials, "epochs": epochs})
+    note_study(optuna_study, RESULT, {})  # that of a start before this one, which is taken up
+    listener.study_started(info)
     if trials < settings.trials:
         listener.study_told(f"the space has {trials} different settings: no more trials than that")
     listener.study_told(describe_scheduler(settings, epochs, trials))
@@ -232,7 +235,7 @@ def _outcome(study: Study, sampler: OptunaSampler, interrupted: bool) -> StudyOu
 def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
-    kept = {outcome.best.number, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
+    kept = {outcome.best.number, 0, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
     for trial in outcome.trials:
         if trial.number in kept:
             continue

@@ -69,7 +69,8 @@ def test_everything_else_is_on_stderr_and_nothing_of_it_is_noise(first: Said) ->
     lines = first.err.splitlines()
     assert [line.split()[0] for line in lines if line[:1].isalpha()] == [
         *("preprocess", "search", "evaluate"),
-        *("Study", "validation", "test", "best", "trials", "seconds", "bundle", "registered", "Next"),
+        *("Study", "validation", "verdict", "test", "best", "trials", "seconds"),
+        *("report", "bundle", "registered", "Next"),
     ]
     assert len([line for line in lines if re.match(r" {11}trial \d: ", line)]) == 2
     for noise in ("raylet", "WARNING", "Warning", "absl", "alembic", "INFO", ".cc:", "oneDNN", "\x1b["):

@@ -10,7 +10,7 @@ from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import StorageError
 from imgcls_ray.search.journal import JOURNAL, earlier, note_outcome, open_journal, read_study, sole_driver
 from imgcls_ray.search.listener import TrialOutcome
-from imgcls_ray.search.rows import list_trials
+from imgcls_ray.search.rows import trial_rows
 
 FLOAT = optuna.distributions.FloatDistribution(0, 1)
 
@@ -87,7 +87,7 @@ def test_rows_stand_with_the_best_first(tmp_path: Path) -> None:
     cut = running.ask({"dropout": FLOAT})
     cut.report(0.6, 1)
     cut.report(0.55, 2)
-    rows = list_trials(tmp_path, "s")
+    rows = trial_rows(read_study(tmp_path, "s"))
     assert [(row.number, row.state, row.value, row.epochs) for row in rows] == [
         (1, "complete", 0.75, 3),
         (3, "running", 0.6, 2),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from imgcls_ray.search.journal import JOURNAL
+from imgcls_ray.search.journal import JOURNAL, read_study
 from imgcls_ray.search.listener import StudyListener, StudyOutcome
-from imgcls_ray.search.rows import list_trials
+from imgcls_ray.search.rows import trial_rows
 from tests.search.pretended import EPOCHS, PID, run
 
 KILLS = int(os.environ.get("IMGCLS_TEST_KILLS", "3"))
@@ -136,7 +136,7 @@ def test_ctrl_c_gives_the_best_so_far_and_the_study_can_be_taken_up(
     assert outcome.interrupted
     assert [(trial.number, trial.reason) for trial in outcome.trials] == [(0, "interrupted")]
     assert outcome.best.epochs < EPOCHS
-    assert [row.state for row in list_trials(tmp_path, "s")] == ["running"]
+    assert [row.state for row in trial_rows(read_study(tmp_path, "s"))] == ["running"]
     again = run(tmp_path, TRIALS)
     assert not again.interrupted
     assert trials(again) == trials(undisturbed[0])

@@ -1,0 +1,143 @@
+"""The report of a study: all of it comes from the journal, for studies of every kind."""
+
+import json
+import re
+from pathlib import Path
+
+import optuna
+import pytest
+
+from imgcls_ray.reports.study.facts import LEAST, study_report
+from imgcls_ray.reports.study.page import PLOTS, study_page, write_study_report
+from imgcls_ray.reports.study.plots import draw_plots
+from imgcls_ray.reports.study.shown import shown
+from imgcls_ray.search.journal import note_study
+from tests.reports.studies import EPOCHS, SPACE, finished, made
+from tests.reports.test_layout import NASTY, Page
+
+
+def page_of(study: optuna.Study) -> tuple[str, Page]:
+    report = study_report(study)
+    text = study_page(report, draw_plots(study, report))
+    return text, Page(text)
+
+
+@pytest.fixture(scope="module")
+def study() -> optuna.Study:
+    return finished(made(40, failed=2))
+
+
+def test_the_facts_are_those_of_the_journal(study: optuna.Study) -> None:
+    report = study_report(study)
+    assert sum(report.states.values()) == report.total == 40
+    assert (report.states["failed"], report.scored) == (2, 38)
+    assert report.rungs == (2, 6, 18)
+    assert [(one.text, one.trials) for one in report.reasons] == [("the loss is no longer a number", 2)]
+    assert report.leader == report.board[0]
+    values = [row.value or 0 for row in report.board]
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 15
+    by_name = {one.name: one for one in report.parameters}
+    assert by_name["learning_rate"].range == "0.0001 to 0.1, log"
+    assert by_name["dropout"].range == "0 to 0.5 in steps of 0.1"
+    assert by_name["backbone"].range == "cnn, mobilenet_v2_1.0"
+    assert by_name["head_layers"].trials + by_name["cnn_width"].trials == 40
+    assert (by_name["cnn_width"].default, by_name["head_layers"].default) == (32, None)
+    assert report.fixed == {"epochs": EPOCHS}
+
+
+def test_the_parameter_that_decides_is_the_most_important_one() -> None:
+    report = study_report(made(100))
+    assert report.parameters[0].name == "learning_rate"
+    assert sum(one.importance or 0 for one in report.parameters) == pytest.approx(1)
+
+
+def test_a_page_of_a_whole_study_has_all_sections_and_needs_nothing_else(study: optuna.Study) -> None:
+    text, page = page_of(study)
+    ids = [value for name, value in page.values if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert {"result", "searched", "history", "importance", "board"} <= set(ids)
+    assert "The search found nothing better than the defaults beyond the noise: trial 2 has +0.0200" in page.text
+    assert "is optimistic" in page.text
+    assert "0.8123" in page.text
+    assert "pets & <b>more</b>" in page.text
+    assert "script" not in page.tags
+    loaded = [
+        value for name, value in page.values if name in ("src", "href", "xlink:href") and not value.startswith("#")
+    ]
+    assert loaded == []
+    assert not re.findall(r"url\((?!#)", text)
+    assert len(text) < 300_000
+    assert "the defaults stay unless" in page.text
+
+
+def test_drawings_have_the_pages_colours_in_the_page_and_their_own_in_a_file(study: optuna.Study) -> None:
+    plots = {plot.name: plot for plot in draw_plots(study, study_report(study))}
+    assert list(plots)[:3] == ["history", "curves", "importance"]
+    assert set(plots) >= {f"slice-{name}" for name in SPACE.parameters if name != "epochs"}
+    for plot in plots.values():
+        assert "var(--" in plot.inline
+        assert "var(" not in plot.svg
+        assert plot.svg.startswith("<svg ")
+    # Those that were stopped early as well, which Optuna would leave out, but none that failed.
+    assert len(re.findall(r"<use ", plots["history"].svg)) >= 38
+    assert "rung 6" in plots["curves"].svg
+
+
+@pytest.mark.parametrize(("trials", "failed"), [(0, 0), (1, 0), (5, 5), (12, 10)])
+def test_studies_with_little_in_them_have_a_page(trials: int, failed: int) -> None:
+    _, page = page_of(made(trials, failed))
+    assert "Study report" in page.text
+    assert ("no trial has a value" in page.text) == (trials == failed)
+
+
+def test_few_trials_tell_no_importance() -> None:
+    report = study_report(made(LEAST - 1))
+    assert report.importance_note == f"It is told from {LEAST} trials with a value on; there are {LEAST - 1}."
+    assert {one.importance for one in report.parameters} == {None}
+    assert study_report(made(LEAST)).importance_note is None
+
+
+def test_a_loss_is_better_when_it_is_lower() -> None:
+    report = study_report(made(30, direction="minimize"))
+    assert report.words == "validation loss"
+    assert report.leader
+    assert report.leader.value == min(row.value for row in report.board if row.value is not None)
+    _, page = page_of(made(30, direction="minimize"))
+    assert "lowest validation loss" in page.text
+
+
+def test_a_trial_that_runs_has_a_curve_and_no_point() -> None:
+    study = made(3)
+    trial = study.ask()
+    SPACE.suggest(trial)
+    trial.report(0.99, 1)
+    report = study_report(study)
+    assert (report.states["running"], report.total) == (1, 4)
+    assert report.leader
+    assert report.leader.number != 3
+    assert [one.value is None for one in shown(study).trials] == [False, False, False, True]
+    assert "not ended" in page_of(study)[1].text
+
+
+def test_names_of_others_are_text() -> None:
+    study = made(3, name=NASTY)
+    asked = study.user_attrs["imgcls.asked"]
+    note_study(study, "imgcls.asked", {**asked, "data": {**asked["data"], "name": NASTY, "classes": NASTY}})
+    text, page = page_of(study)
+    assert "<script" not in text
+    assert NASTY in page.text
+
+
+def test_files_are_written_and_again_equal(tmp_path: Path, study: optuna.Study) -> None:
+    (tmp_path / PLOTS).mkdir()
+    (tmp_path / PLOTS / "slice-gone.svg").write_text("of an earlier start")
+    page, document, plots = write_study_report(tmp_path, study)
+    first = {path: path.read_bytes() for path in (page, document, *plots.iterdir())}
+    assert write_study_report(tmp_path, study) == [page, document, plots]
+    assert {path: path.read_bytes() for path in (page, document, *plots.iterdir())} == first
+    read = json.loads(document.read_bytes())
+    assert read["certainty"]["sentence"] in page.read_text()
+    assert read["states"]["failed"] == 2
+    assert not (plots / "slice-gone.svg").exists()
+    assert (plots / "history.svg").is_file()
