@@ -20,10 +20,12 @@ from imgcls_ray.config import (
     TrackingSettings,
     load_settings,
 )
+from imgcls_ray.fitting import FitResult, fit
 from imgcls_ray.ingestion import Ingested
 from imgcls_ray.ingestion import ingest as preprocess
 from imgcls_ray.layouts import split, split_and_augment
-from imgcls_ray.pipeline import RunListener, run, search
+from imgcls_ray.listener import RunListener
+from imgcls_ray.pipeline import run, search
 from imgcls_ray.result import RunResult
 from imgcls_ray.tracking.registry import resolve
 
@@ -31,6 +33,7 @@ __all__ = [
     "Answer",
     "Bundle",
     "Evaluation",
+    "FitResult",
     "Ingested",
     "PreprocessSettings",
     "RunListener",
@@ -41,6 +44,7 @@ __all__ = [
     "TrackingSettings",
     "classify",
     "evaluate",
+    "fit",
     "load_model",
     "load_settings",
     "preprocess",

@@ -16,12 +16,13 @@ from imgcls_ray.errors import DataError, InputError
 from imgcls_ray.evaluation.certainty import Certainty
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.jobs.connection import cluster
+from imgcls_ray.listener import RunListener
 from imgcls_ray.plan import SETTINGS, Plan, is_prepared, make_plan
 from imgcls_ray.reports.page import REPORT, write_data_report
-from imgcls_ray.result import RunResult, Seconds
+from imgcls_ray.result import RunResult, Seconds, StageResult
 from imgcls_ray.search.journal import JOURNAL, LOCK, note_result, read_study, sole_driver
-from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome
-from imgcls_ray.search.record import RECORD, RESULT, known_study
+from imgcls_ray.search.listener import Listeners, StudyInfo, StudyOutcome
+from imgcls_ray.search.record import AFFORDABLE, FINGERPRINT, RECORD, RESULT, known_study
 from imgcls_ray.storage import writing
 from imgcls_ray.tracking.registry import Registered
 
@@ -29,23 +30,10 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from imgcls_ray.search.resources import TrialResources
-    from imgcls_ray.search.space import SearchSpace
     from imgcls_ray.search.study import Study
+    from imgcls_ray.stages import FineTuner
     from imgcls_ray.tracking.tracker import Tracker
     from imgcls_ray.training.job import TrialData
-
-
-class RunListener(StudyListener):
-    """Hears of every step of the main job, and of the study in between."""
-
-    def step_started(self, name: str, what: str) -> None:
-        """`name` is preprocess, embed, search or evaluate; `what` says in words what it works on."""
-
-    def step_advanced(self, done: int, total: int) -> None:
-        """Of the shards of this step `done` are ready."""
-
-    def step_ended(self, summary: str) -> None:
-        """In words, what came of it."""
 
 
 @dataclass
@@ -113,10 +101,11 @@ def search(settings: RunSettings, listener: RunListener | None = None) -> RunRes
 def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     from imgcls_ray.search.resources import plan_resources
 
-    resources = plan_resources(plan.settings.search)
+    resources = plan_resources(plan.settings.search, plan.repeated.record.trials if plan.repeated else None)
     # Loaded here, so that a wrong request is told before TensorFlow is waited for.
     quiet.import_tensorflow()
     from imgcls_ray.effort import affordable
+    from imgcls_ray.stages import Embedder, FineTuner
     from imgcls_ray.tracking.tracker import Tracker
 
     if plan.settings.resume:
@@ -125,22 +114,24 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     sets = _preprocess(plan, listener)
     preprocess_seconds = clock.lap()
     space, note = affordable(plan, sets, resources.gpus > 0)
-    _check_record(plan, space, sets)
     plan = replace(plan, space=space)
-    data, computed = _embed(plan, sets, listener, note)
-    embed_seconds = clock.lap()
+    embedder = Embedder(plan, sets, listener)
+    tuner = FineTuner(plan, sets, embedder, listener, resources.gpus > 0)
+    _check_record(plan, tuner, sets)
+    data = embedder.data(plan.sizes, plan.cut, space.highest("views"), note)
     with Tracker(plan.storage.root, plan.settings.tracking) as tracker:
-        found = _search(plan, sets, data, resources, tracker, listener)
+        found = _search(plan, sets, data, tuner, resources, tracker, listener)
     first = next(iter(sets.values()))
     result = RunResult(
         study=found.outcome,
         certainty=found.certainty,
         test=found.metrics,
+        stages=found.stages,
         images=first.counts,
         workers=resources.workers,
         seconds=Seconds(
             preprocess=preprocess_seconds,
-            embed=embed_seconds,
+            embed=embedder.seconds,
             search=found.outcome.seconds,
             evaluate=found.evaluate_seconds,
             total=time.perf_counter() - started,
@@ -150,7 +141,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         report=str(plan.storage.study(plan.study) / REPORT),
         storage=str(plan.storage.root),
         data=str(first.path),
-        reused={"preprocess": all(item.reused for item in sets.values()), "embed": computed == 0},
+        reused={"preprocess": all(item.reused for item in sets.values()), "embed": embedder.computed == 0},
     )
     if not found.outcome.interrupted:
         write_atomic(plan.storage.study(plan.study) / RESULT, json.dumps(result.to_json(), indent=1).encode())
@@ -164,6 +155,7 @@ class _Found:
     outcome: StudyOutcome
     certainty: Certainty | None
     metrics: Metrics
+    stages: dict[str, StageResult]
     evaluate_seconds: float
     model: Registered
     bundle: Path
@@ -173,6 +165,7 @@ def _search(
     plan: Plan,
     sets: dict[Size, Preprocessed],
     data: "dict[tuple[str, str], TrialData]",
+    tuner: "FineTuner",
     resources: "TrialResources",
     tracker: "Tracker",
     listener: RunListener,
@@ -181,13 +174,13 @@ def _search(
     from imgcls_ray.search.study import Study, run_study
     from imgcls_ray.standing import standing
     from imgcls_ray.tracking.registry import register
-    from imgcls_ray.winner import build_winner
+    from imgcls_ray.winner import build_winner, measure_stages
 
     settings = plan.settings
     first = next(iter(sets.values()))
     asked = flatten(without_users(settings.model_dump(mode="json", exclude={"resume"})))
     study = Study(
-        info=StudyInfo(plan.study, settings.search.trials, asked, _describe(first)),
+        info=StudyInfo(plan.study, settings.search.trials, asked, _describe(first), repeats=settings.from_trial),
         folder=plan.storage.study(plan.study),
         space=plan.space,
         settings=settings.search,
@@ -195,19 +188,26 @@ def _search(
         resources=resources,
         validation=first.index.rows("val"),
         before=_before(plan, listener),
+        seed_epochs=plan.repeated.settings.epochs if plan.repeated else None,
+        starts=plan.repeated.folder if plan.repeated else None,
+        prepare=tuner.prepare if tuner.possible else None,
     )
-    listener.step_started("search", f"{settings.search.trials} trials, {resources.describe()}")
+    what = f"{plan.repeated.name} again" if plan.repeated else f"{settings.search.trials} trials"
+    listener.step_started("fit" if plan.repeated else "search", f"{what}, {resources.describe()}")
     outcome = run_study(study, Listeners([listener, tracker.listener()]))
-    listener.step_ended(_search_summary(outcome))
+    study = replace(study, tuned=tuner.data)
+    listener.step_ended(_fit_summary(outcome) if plan.repeated else _search_summary(outcome))
     clock = _Clock(time.perf_counter())
     listener.step_started("evaluate", "the best trial on the test split")
     bundle, metrics = build_winner(plan, study, outcome, sets)
+    measured = measure_stages(study, outcome, metrics, sets)
+    stages = {name: StageResult(trial, test) for name, (trial, test) in measured.items()}
     certainty = standing(study, outcome)
     seconds = clock.lap()
     listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
     tracker.log_study(metrics, [study.folder / SETTINGS, *_report(study, outcome, certainty, metrics)])
     registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
-    return _Found(outcome, certainty, metrics, seconds, registered, bundle.path)
+    return _Found(outcome, certainty, metrics, stages, seconds, registered, bundle.path)
 
 
 def _report(study: "Study", outcome: StudyOutcome, certainty: Certainty | None, metrics: Metrics) -> list[Path]:
@@ -236,7 +236,7 @@ def _before(plan: Plan, listener: RunListener) -> "tuple[FrozenTrial, ...]":
     return found
 
 
-def _check_record(plan: Plan, space: "SearchSpace", sets: dict[Size, Preprocessed]) -> None:
+def _check_record(plan: Plan, tuner: "FineTuner", sets: dict[Size, Preprocessed]) -> None:
     """Keep what decides the results, now that all of it is known; a study that is taken up began with the same.
 
     Raises:
@@ -244,11 +244,14 @@ def _check_record(plan: Plan, space: "SearchSpace", sets: dict[Size, Preprocesse
     """
     folder = plan.storage.study(plan.study)
     fingerprints = {found.index.fingerprint[:16] for found in sets.values()}
-    last = space.parameters.get("unfrozen_layers")
+    if plan.repeated:
+        plan.repeated.check_data(*fingerprints)
+    last = plan.space.parameters.get("unfrozen_layers")
     parts = {
         **plan.record.parts,
-        "the data's fingerprint": " ".join(sorted(fingerprints)),
-        "the affordable unfrozen_layers": last.model_dump_json() if last else "none",
+        FINGERPRINT: " ".join(sorted(fingerprints)),
+        AFFORDABLE: last.model_dump_json() if last else "none",
+        **tuner.deciding(),
     }
     now = replace(plan.record, parts=parts)
     if plan.settings.resume:
@@ -301,39 +304,14 @@ def _check_splits(plan: Plan, found: Preprocessed) -> None:
         )
 
 
-def _embed(
-    plan: Plan, sets: dict[Size, Preprocessed], listener: RunListener, note: str
-) -> "tuple[dict[tuple[str, str], TrialData], int]":
-    """What each backbone's trials learn from, and how many shards were computed for it."""
-    from imgcls_ray.embeddings.compute import embed
-    from imgcls_ray.training.job import TrialData
-
-    data: dict[tuple[str, str], TrialData] = {}
-    computed = 0
-    for (name, text), size in plan.sizes.items():
-        found = sets[size]
-        embeddings = None
-        if plan.pretrained(name):
-            unfrozen, views = plan.space.highest("unfrozen_layers"), plan.space.highest("views")
-            more = f" and {views} augmented views of each for training" if views else ""
-            listener.step_started("embed", f"{found.counts.used} pictures{more} at {size} pixels through {name}")
-            embeddings = embed(
-                found, name, plan.weights[name], plan.storage.embeddings, listener.step_advanced, unfrozen, views
-            )
-            computed += embeddings.computed
-            what = f"maps before the last {unfrozen} layers" if unfrozen else f"{embeddings.features} features"
-            listener.step_ended(what + ("" if embeddings.computed else ", done before"))
-            if note:
-                listener.step_ended(note)
-        index = found.index
-        data[name, text] = TrialData(found.path, size, index.pixels.channels, len(index.labels), embeddings)
-    return data, computed
-
-
 def _describe(found: Preprocessed) -> dict[str, str]:
     index = found.index
     rows = {split: str(index.rows(split)) for split in ("train", "val", "test")}
     return {"name": index.name, "fingerprint": index.fingerprint, "classes": ", ".join(index.labels.names), **rows}
+
+
+def _fit_summary(outcome: StudyOutcome) -> str:
+    return f"{outcome.objective.words} {outcome.best.value:.4f} after {outcome.best.epochs} epochs"
 
 
 def _search_summary(outcome: StudyOutcome) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from imgcls_ray.bundle.backbone import find_weights
 from imgcls_ray.config import RunSettings, Size, flatten, parse_size
 from imgcls_ray.data.index import INDEX
 from imgcls_ray.data.labels import Labels
@@ -12,11 +13,11 @@ from imgcls_ray.data.preprocess import Preprocessed, open_preprocessed
 from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.errors import SettingsError, StorageError, nearest
 from imgcls_ray.jobs.connection import inside_job
-from imgcls_ray.models.backbones import BACKBONES, SCRATCH
-from imgcls_ray.models.weights import Weights, resolve_weights
+from imgcls_ray.models import BACKBONES, SCRATCH, Weights, find_backbone, is_bundled
 from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.loading import load_space
 from imgcls_ray.search.record import StudyRecord, deciding, known_study, newest_unfinished
+from imgcls_ray.search.repeating import RepeatedTrial, find_trial
 from imgcls_ray.search.samplers import check_sampler
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.storage import Storage, folder_name
@@ -45,6 +46,8 @@ class Plan:
     """The pictures; None where a preprocessed set was given."""
     prepared: Preprocessed | None = None
     """That set."""
+    repeated: RepeatedTrial | None = None
+    """The trial that is trained again, where that is all there is to do."""
 
     @property
     def name(self) -> str:
@@ -57,6 +60,7 @@ class Plan:
         parts = deciding(self.settings.search, self.space)
         parts |= {f"weights.{name}": f"{given.kind} {given.sha256}" for name, given in self.weights.items()}
         parts["continue_from"] = self.settings.continue_from or "none"
+        parts["from_trial"] = self.settings.from_trial or "none"
         if self.source:
             parts |= flatten(self.settings.preprocess.model_dump(mode="json"), "preprocess.")
         return StudyRecord(self.study, self.place, self.settings.search.trials, parts)
@@ -68,7 +72,15 @@ class Plan:
 
     def pretrained(self, backbone: str) -> bool:
         """Whether trials of a backbone train a head on its frozen features rather than the whole network."""
-        return backbone in self.weights and self.weights[backbone].kind == "file"
+        return backbone in self.weights and self.weights[backbone].pretrained
+
+    @property
+    def cut(self) -> int:
+        """The layers before which what is kept of a backbone comes out; see `models.tail`.
+
+        A trial that is repeated learns from the very numbers that it had in its study.
+        """
+        return self.repeated.cut if self.repeated else self.space.highest("unfrozen_layers")
 
     @property
     def model_name(self) -> str:
@@ -98,12 +110,15 @@ def make_plan(settings: RunSettings) -> Plan:
     else:
         source = list_source(settings.data, settings.preprocess.source, unpack=storage.unpacked)
         labels = source.labels
-    space = load_space(settings.search.space).narrowed(settings.search)
+    repeated = find_trial(storage.studies, settings.from_trial) if settings.from_trial else None
+    space = (repeated.space if repeated else load_space(settings.search.space)).narrowed(settings.search)
     check_sampler(settings.search, space)
     _check_weighting(space, labels)
     own = Size(prepared.index.pixels.height, prepared.index.pixels.width) if prepared else None
+    gray = settings.preprocess.colorspace == "grayscale"
+    channels = prepared.index.pixels.channels if prepared else 1 if gray else 3
     sizes = {
-        (name, text): _size(name, text, own)
+        (name, text): _size(name, text, own, channels)
         for name in map(str, space.values("backbone"))
         for text in map(str, space.values("image_size"))
     }
@@ -113,8 +128,11 @@ def make_plan(settings: RunSettings) -> Plan:
             f"is inside {source.root}: choose another place with --storage."
         )
     tracking = resolve_uri(storage.root, settings.tracking.uri)
-    weights = {name: resolve_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
-    plan = Plan(settings, storage, "", space, weights, sizes, source, prepared)
+    weights = {name: find_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
+    plan = Plan(settings, storage, "", space, weights, sizes, source, prepared, repeated)
+    if repeated:
+        repeated.check_start()
+        repeated.check_weights(plan.record.parts)
     plan = replace(plan, study=_study(plan))
     if settings.resume:
         known_study(storage.studies, plan.study).check(plan.record)
@@ -198,14 +216,16 @@ def _check_job(settings: RunSettings) -> None:
             )
 
 
-def _size(name: str, text: str, own: Size | None) -> Size:
+def _size(name: str, text: str, own: Size | None, channels: int) -> Size:
     """In pixels; `own` is that of the preprocessed set, where one was given."""
-    if name != SCRATCH and name not in BACKBONES:
+    if name != SCRATCH and not is_bundled(name) and name not in BACKBONES:
         known = [SCRATCH, *BACKBONES]
         raise SettingsError(
-            f"A backbone is '{SCRATCH}' or an architecture of Keras; received '{name}'{nearest(name, known)}."
+            f"A backbone is '{SCRATCH}', an architecture of Keras or bundle:PATH; received '{name}'"
+            f"{nearest(name, known)}."
         )
-    native, least = (SCRATCH_SIZE, 8) if name == SCRATCH else (BACKBONES[name].native_size, BACKBONES[name].min_size)
+    entry = None if name == SCRATCH else find_backbone(name)
+    native = entry.native_size if entry else SCRATCH_SIZE
     try:
         size = parse_size((own or native) if text == "native" else text)
     except ValueError as error:
@@ -215,6 +235,6 @@ def _size(name: str, text: str, own: Size | None) -> Size:
             f"The pictures of this preprocessed set are {own} pixels; received the image size {size}: leave it out, or "
             "preprocess the pictures at that size."
         )
-    if min(size) < least:
-        raise SettingsError(f"The backbone '{name}' takes pictures of at least {least} pixels a side; received {size}.")
+    if entry:  # the network from scratch takes whatever is a size
+        entry.check_pictures(size, channels)
     return size

@@ -23,6 +23,19 @@ class Seconds:
 
 
 @dataclass(frozen=True)
+class StageResult:
+    """The best trial of a stage."""
+
+    trial: TrialOutcome
+    test: Metrics
+
+    def to_json(self) -> dict[str, Any]:
+        """Its number, the trial that it started from (None in the first stage) and its figures."""
+        figures = {"test_accuracy": self.test.accuracy, **_figures(self.trial)}
+        return {"trial": self.trial.number, "from_trial": self.trial.params.from_trial, **figures}
+
+
+@dataclass(frozen=True)
 class RunResult:
     """A finished main job."""
 
@@ -30,6 +43,8 @@ class RunResult:
     certainty: Certainty | None
     """The leading trials against the defaults; None where no weights were kept."""
     test: Metrics
+    stages: dict[str, StageResult]
+    """`probe` and `finetune`; empty for a study of one stage."""
     images: Counts
     workers: int
     seconds: Seconds
@@ -63,6 +78,7 @@ class RunResult:
             "noise": self.study.noise,
             "certainty": self.certainty.to_json() if self.certainty else None,
             "test": {"accuracy": self.test.accuracy, "f1_macro": self.test.f1_macro, "loss": self.test.loss},
+            "stages": {name: stage.to_json() for name, stage in self.stages.items()} or None,
             "trials": len(trials),
             "pruned": sum(trial.state == "pruned" for trial in trials),
             "failed": sum(trial.state == "failed" for trial in trials),

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from itertools import count
 
+import keras
 import numpy as np
 
 from imgcls_ray.bundle.bundle import Bundle, load_bundle, write_bundle
@@ -19,6 +20,7 @@ from imgcls_ray.inference.engine import Engine, load_engine
 from imgcls_ray.plan import Plan
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 from imgcls_ray.search.study import Study
+from imgcls_ray.search.trainable import TrialContext
 from imgcls_ray.training.checkpoint import load_variables
 from imgcls_ray.training.network import build_network, load_backbone, whole_network
 
@@ -44,10 +46,7 @@ def build_winner(
         if _is_of(written.card, best):
             return written, measure(written, sets[job.data.size], "test")
         place = plan.storage.bundle(f"{outcome.name}-{number}")
-    backbone = load_backbone(job)
-    network = build_network(job, backbone)
-    load_variables(context.weights_path(best.number), network.variables)
-    model = whole_network(job, backbone, network)
+    model = _rebuilt(context, best)
     found = sets[job.data.size]
     index = found.index
     engine = load_engine(model)
@@ -73,6 +72,36 @@ def build_winner(
     )
     bundle = write_bundle(place, model, index.labels, index.pixels, card, _golden(found), calibration)
     return bundle, metrics
+
+
+def measure_stages(
+    study: Study, outcome: StudyOutcome, winner: Metrics, sets: Mapping[Size, Preprocessed]
+) -> dict[str, tuple[TrialOutcome, Metrics]]:
+    """The best trial of each stage, by its name, measured on the test split; empty for a study of one stage.
+
+    It tells what fine-tuning brought; the choice of the trial to use, whose metrics `winner` are, has been made.
+    """
+    probed, tuned = outcome.probed, outcome.tuned
+    if probed is None or tuned is None:
+        return {}
+    context = study.context()
+
+    def measured(trial: TrialOutcome) -> Metrics:
+        if trial.number == outcome.best.number:
+            return winner
+        found = sets[context.job(trial.params).data.size]
+        return measure(load_engine(_rebuilt(context, trial)), found, "test")
+
+    return {name: (trial, measured(trial)) for name, trial in (("probe", probed), ("finetune", tuned))}
+
+
+def _rebuilt(context: TrialContext, trial: TrialOutcome) -> keras.Model:
+    """The whole network of a trial, pixels in, with the weights that it left."""
+    job = context.job(trial.params)
+    backbone = load_backbone(job)
+    network = build_network(job, backbone)
+    load_variables(context.weights_path(trial.number), network.variables)
+    return whole_network(job, backbone, network)
 
 
 def _is_of(card: Card, trial: TrialOutcome) -> bool:

@@ -10,11 +10,12 @@ from imgcls_ray.data.manifest import Counts
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.effort import affordable
+from imgcls_ray.errors import SettingsError
 from imgcls_ray.models import NO_WEIGHTS
 from imgcls_ray.models.weights import Weights
 from imgcls_ray.plan import Plan
 from imgcls_ray.search.loading import load_space
-from imgcls_ray.search.parameters import Fixed
+from imgcls_ray.search.parameters import Choice, Fixed
 from imgcls_ray.storage import Storage
 
 NAME, SIZE = "mobilenet_v2_0.35", Size(96, 96)
@@ -56,3 +57,14 @@ def test_what_the_space_fixes_or_starts_from_nothing_is_left_alone(sets: dict[Si
     assert affordable(replace(fixed, space=space), sets, gpus=False) == (space, "")
     scratch = replace(fixed, weights={NAME: NO_WEIGHTS})
     assert affordable(scratch, sets, gpus=False)[1] == ""
+
+
+def test_more_layers_than_a_backbone_has_are_left_out_and_told(sets: dict[Size, Preprocessed]) -> None:
+    few = plan(1e6)
+    many = Choice(type="choice", values=[0, 4, 190], default=190)
+    space, note = affordable(replace(few, space=few.space.replaced("unfrozen_layers", many)), sets, gpus=False)
+    assert (space.values("unfrozen_layers"), space.defaults()["unfrozen_layers"]) == ([0, 4], 4)
+    assert note == "not trained, because there are not so many layers: the last 190"
+    none = many.model_copy(update={"values": [190], "default": 190})
+    with pytest.raises(SettingsError, match="received 190 to unfreeze"):
+        affordable(replace(few, space=few.space.replaced("unfrozen_layers", none)), sets, gpus=False)

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,8 @@ import pytest
 from imgcls_ray import api
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.errors import DataError, SettingsError, StorageError, WeightsError
-from imgcls_ray.pipeline import RunListener
+from imgcls_ray.listener import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
-from tests.conftest import write_tree
 
 
 class Notes(RunListener):
@@ -128,24 +128,13 @@ def by_label(answer: api.Answer) -> dict[str, float]:
     return {prediction["label"]: prediction["probability"] for prediction in answer.predictions}
 
 
-def test_a_broken_picture_is_counted_not_fatal(ray_local: None, tmp_path: Path, storage: Path) -> None:
-    data = write_tree(tmp_path / "data", classes=2, each=12)
-    (data / "class0" / "broken.png").write_bytes((data / "class0" / "0.png").read_bytes()[:300])
-    (data / "class1" / "copy.png").write_bytes((data / "class1" / "3.png").read_bytes())
-    result = api.run(settings(data, tmp_path / "storage", trials=1, epochs=1))
-    counts = result.images
-    assert (counts.found, counts.used, counts.rejected, counts.duplicates) == (26, 24, 1, 1)
-    model = api.load_model(result.bundle)
-    assert api.evaluate(model, str(data)).rejected == {"class0/broken.png": "truncated or damaged"}
-
-
 def test_wrong_requests_are_told_before_anything_is_written(pictures: Path, tmp_path: Path) -> None:
     storage = tmp_path / "storage"
     with pytest.raises(DataError, match="no folder"):
         api.run(settings(tmp_path / "none", storage))
     with pytest.raises(SettingsError, match=r"did you mean 'mobilenet_v2_0\.35'"):
         api.run(settings(pictures, storage, backbones=["mobilenet_v2_0.36"]))
-    with pytest.raises(SettingsError, match="at least 32 pixels"):
+    with pytest.raises(SettingsError, match="at least 32 x 32 pixels"):
         api.run(settings(pictures, storage, backbones=["mobilenet_v2_0.35"]))
     with pytest.raises(WeightsError):
         wrong = settings(pictures, storage, backbones=["mobilenet_v2_0.35"], image_size=96)
@@ -161,3 +150,63 @@ def test_a_study_that_is_there_is_not_overwritten(
     same = settings(pictures, storage).model_copy(update={"study": finished[0].study.name})
     with pytest.raises(StorageError, match="another name"):
         api.run(same)
+
+
+def test_a_trial_again_has_the_curve_of_its_study(finished: tuple[api.RunResult, Notes], storage: Path) -> None:
+    study = finished[0].study
+    pruned = next((trial for trial in study.trials if trial.state == "pruned"), study.trials[-1])
+    again = api.fit(f"{study.name}/{pruned.number}", str(storage))
+    assert again.curve.compared == pruned.epochs
+    assert again.curve.first_difference is None
+    assert again.curve.sentence.startswith("the same curve as in the study")
+    (trained,) = again.run.study.trials
+    assert trained.epochs == pruned.params.epochs  # to its end, wherever its study stopped it
+    assert trained.params == pruned.params
+    if pruned.epochs == trained.epochs:
+        assert {**trained.metrics, "seconds": 0} == {**pruned.metrics, "seconds": 0}
+    document = again.to_json()
+    assert document["from_trial"] == f"{study.name}/{pruned.number}"
+    assert document["curve"]["same"] is True
+    assert Path(document["model"]["bundle"]).is_dir()
+    assert again.run.model.name == finished[0].model.name
+
+
+def test_a_trial_for_longer_starts_from_the_same_weights(finished: tuple[api.RunResult, Notes], storage: Path) -> None:
+    from mlflow import MlflowClient
+
+    from imgcls_ray.tracking.lookup import trial_of
+
+    study = finished[0].study
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    experiment = client.get_experiment_by_name("imgcls").experiment_id
+    parent = client.search_runs([experiment], f"tags.`imgcls.study` = '{study.name}'")[0].info.run_id
+    query = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`imgcls.trial` = '0'"
+    run = client.search_runs([experiment], query)[0].info.run_id
+    assert trial_of(run, storage) == f"{study.name}/0"
+    with pytest.raises(SettingsError, match="STUDY/NUMBER"):
+        trial_of(parent, storage)
+    longer = api.fit(run, str(storage), epochs=5, study="longer")
+    assert longer.run.study.best.epochs == 5
+    (tags,) = (found.data.tags for found in client.search_runs([experiment], "tags.`imgcls.study` = 'longer'"))
+    assert tags["imgcls.from_trial"] == f"{study.name}/0"
+
+
+def test_a_bundle_is_where_the_next_search_starts(
+    finished: tuple[api.RunResult, Notes], pictures: Path, storage: Path, tmp_path: Path
+) -> None:
+    """Head and last layers on another set's network, then its bundle as a backbone in turn; moved, it is the same."""
+    backbone = f"bundle:{finished[0].bundle}"
+    first = api.run(settings(pictures, storage, backbones=[backbone], image_size=None, trials=2, epochs=2))
+    best = first.study.defaults
+    assert best is not None and best.params.backbone == backbone
+    assert best.params.unfrozen_layers in (0, 4)  # the network has no ten layers
+    evaluation = api.evaluate(api.load_model(first.bundle), str(pictures))
+    assert evaluation.metrics.images == 60
+    moved = shutil.copytree(first.bundle, tmp_path / "moved")
+    second = [
+        api.run(settings(pictures, storage, backbones=[f"bundle:{place}"], image_size=None, trials=1, epochs=1))
+        for place in (first.bundle, moved)
+    ]
+    assert [result.reused["embed"] for result in second] == [False, True]
+    again = api.fit(f"{first.study.name}/0", str(storage))
+    assert again.curve.sentence == "the same curve as in the study"

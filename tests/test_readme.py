@@ -1,6 +1,7 @@
 """The first page and docs/: their blocks run, their links lead somewhere, their options and parameters exist."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,19 +26,34 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [README, *DOCS]
 ELSEWHERE = {"docs/cluster.md"}
 """Pages whose blocks another test runs: these need a cluster."""
-NOT_RUN = {"README.md": 5, "docs/serving.md": 1, "docs/collect.md": 1}
+PYTHON_ELSEWHERE = {"docs/shards.md"}
+"""Pages whose Python another test runs: tests/data/shards/test_readers.py, on pictures that it knows."""
+NOT_RUN = {"README.md": 5, "docs/serving.md": 1, "docs/backbones.md": 1, "docs/collect.md": 1, "docs/search.md": 1}
 """Blocks that are shown but not run here, each with its reason above it in the page."""
 LANGUAGES = {"sh", "python", "yaml", "json", "text"}
-OTHER_PROGRAMS = {"--head", "--working-dir", "--source", "--target", "--bind", "--directory"}
-"""Options on the pages that belong to ray, mlflow and Python."""
+OTHER_PROGRAMS = {
+    "--head",
+    "--working-dir",
+    "--source",
+    "--target",
+    "--bind",
+    "--directory",
+    "--data",
+    "--quick",
+    "--minutes",
+}
+"""Options on the pages that belong to ray, mlflow, Python and the benchmarks."""
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     """Where README.md was run."""
     workshop = Workshop(tmp_path_factory.mktemp("workshop"))
-    workshop.run_page(README)
-    return workshop
+    try:
+        workshop.run_page(README)
+        yield workshop
+    finally:
+        workshop.close()
 
 
 @pytest.mark.timeout(600)
@@ -48,7 +64,7 @@ def test_the_first_page_runs(workshop: Workshop) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", [page for page in DOCS if name_of(page) not in ELSEWHERE], ids=name_of)
 def test_the_other_pages_run(workshop: Workshop, page: Path) -> None:
-    workshop.run_page(page)
+    workshop.run_page(page, python=name_of(page) not in PYTHON_ELSEWHERE)
 
 
 def test_what_is_not_run_is_counted_and_has_a_reason() -> None:

@@ -1,4 +1,4 @@
-"""What travels inside the wheel."""
+"""What travels inside the source distribution, and in the wheel that is made of it."""
 
 import shutil
 import subprocess
@@ -14,15 +14,22 @@ PARTS = ("pyproject.toml", "README.md", "LICENSE", "imgcls_ray", "serve", "searc
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that the build leaves nothing in the project. Takes setuptools from the registry."""
+    """Made of the source distribution, as `python -m build` does it: what is in neither is missing here.
+
+    Built from a copy, so that the build leaves nothing in the project. Takes setuptools from the registry.
+    """
     copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("wheel")
     for part in PARTS:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, copy / part)
+    source = [sys.executable, "-c", f"from setuptools.build_meta import build_sdist; build_sdist({str(out)!r})"]
+    done = subprocess.run(source, capture_output=True, text=True, cwd=copy)
+    assert done.returncode == 0, done.stderr
+    [sdist] = out.glob("imgcls_ray-*.tar.gz")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "-w", out]
-    done = subprocess.run([*command, copy], capture_output=True, text=True)
+    done = subprocess.run([*command, sdist], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     [wheel] = out.glob("imgcls_ray-*.whl")
     return wheel

@@ -12,8 +12,9 @@ import numpy as np
 
 from imgcls_ray.data.pixels import DECODER_VERSION
 from imgcls_ray.errors import ModelError
+from imgcls_ray.models.bundled import MODEL as MODEL
 
-MODEL, LABELS, PIXELS = "model.keras", "labels.json", "pixels.json"
+LABELS, PIXELS = "labels.json", "pixels.json"
 CALIBRATION, CARD, CARD_PAGE = "calibration.json", "card.json", "card.md"
 GOLDEN, CHECKSUMS = "golden.npz", "checksums.json"
 CHECKED = (MODEL, LABELS, PIXELS, CALIBRATION, CARD, CARD_PAGE, GOLDEN)

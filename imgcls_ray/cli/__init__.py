@@ -13,6 +13,7 @@ from imgcls_ray.cli.collect import collect
 from imgcls_ray.cli.demo import demo
 from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
+from imgcls_ray.cli.fit import fit
 from imgcls_ray.cli.flags import unfolded
 from imgcls_ray.cli.preprocess import preprocess
 from imgcls_ray.cli.run import run
@@ -38,6 +39,7 @@ _VERBS = (
     embed,
     search,
     trials,
+    fit,
     classify,
     evaluate,
     serve,

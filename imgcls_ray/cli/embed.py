@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from imgcls_ray.data.preprocess import Preprocessed
     from imgcls_ray.data.sources import Source
     from imgcls_ray.embeddings.export import Exported
+    from imgcls_ray.models import Backbone
 
 SET = "set"
 """Folder below --out for pictures that had to be preprocessed first."""
@@ -22,7 +23,9 @@ def embed(
         str, typer.Argument(metavar="DATA", help="A preprocessed set, or whatever 'imgcls preprocess' takes.")
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the files and their list, embeddings.json.")],
-    backbone: Annotated[str, typer.Option(metavar="NAME", help="A name in docs/backbones.md.")] = "mobilenet_v2_1.0",
+    backbone: Annotated[
+        str, typer.Option(metavar="NAME", help="A name in docs/backbones.md; bundle:PATH.")
+    ] = "mobilenet_v2_1.0",
     weights: Annotated[
         list[str] | None,
         typer.Option(metavar="SOURCE", help="imagenet, none, PATH or NAME=PATH; repeatable.", show_default="imagenet"),
@@ -46,12 +49,12 @@ def embed(
     """Write what a frozen backbone makes of each picture. A second run does only what is new."""
     from typing import get_args
 
+    from imgcls_ray.bundle.backbone import find_weights
     from imgcls_ray.cli.output import output
     from imgcls_ray.embeddings.files import FileFormat
     from imgcls_ray.inference.base import EngineChoice, Precision
     from imgcls_ray.inference.choice import check_choice
-    from imgcls_ray.models.backbones import backbone as find_backbone
-    from imgcls_ray.models.weights import resolve_weights
+    from imgcls_ray.models import find_backbone
 
     out = out.expanduser().resolve()
     kind: FileFormat = _one_of("--format", file_format, get_args(FileFormat))
@@ -60,14 +63,14 @@ def embed(
     check_choice(by, exact)
     entry = find_backbone(backbone)
     found = _opened(data, out)
-    file = resolve_weights(entry.name, tuple(weights or ("imagenet",)))
+    file = find_weights(entry.name, tuple(weights or ("imagenet",)))
     with output(as_json) as screen:
         from imgcls_ray.cli.bar import bar
         from imgcls_ray.embeddings.export import export
         from imgcls_ray.jobs.connection import cluster
 
         with cluster(address):
-            done = _prepared(found, out, entry.native_size, screen)
+            done = _prepared(found, out, entry, screen)
             pictures = sum(shard.rows for shard in done.index.shards)
             with bar(screen, "embed", f"{pictures} pictures through {entry.name}") as progress:
                 exported = export(done, entry.name, file, out, views, kind, by, exact, progress)
@@ -97,15 +100,16 @@ def _opened(data: str, out: Path) -> "Preprocessed | Source":
     return list_source(data, SourceSettings(), unpack=out / SET / ".unpacked")
 
 
-def _prepared(found: "Preprocessed | Source", out: Path, size: int, screen: "Output") -> "Preprocessed":
-    """The set itself, or the one that the pictures become, `size` pixels high and wide."""
+def _prepared(found: "Preprocessed | Source", out: Path, entry: "Backbone", screen: "Output") -> "Preprocessed":
+    """The set itself, or the one that the pictures become, as the backbone was trained on."""
     from imgcls_ray.cli.bar import bar
-    from imgcls_ray.config import PreprocessSettings, Size
+    from imgcls_ray.config import PreprocessSettings
     from imgcls_ray.data.preprocess import Preprocessed, preprocess
 
     if isinstance(found, Preprocessed):
         return found
-    settings = PreprocessSettings(image_size=Size(size, size))
+    size = entry.native_size
+    settings = PreprocessSettings(image_size=size, colorspace="grayscale" if entry.channels == 1 else "color")
     with bar(screen, "preprocess", f"{len(found.items)} files at {size} pixels") as progress:
         return preprocess(found, out / SET, settings, progress)
 

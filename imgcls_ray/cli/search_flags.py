@@ -19,7 +19,7 @@ class SearchFlags:
     )
     backbone: Annotated[
         list[str] | None,
-        option("NAME", "Narrow the space to this backbone; repeatable. 'cnn' is from scratch.", False, SEARCH),
+        option("NAME", "Narrow the space to this backbone (or 'cnn', or bundle:PATH); repeatable.", False, SEARCH),
     ] = None
     weights: Annotated[
         list[str] | None, option("SOURCE", "imagenet, none, PATH or NAME=PATH; repeatable.", "imagenet", SEARCH)

@@ -10,9 +10,13 @@ from imgcls_ray.result import RunResult
 
 def print_summary(out: Output, result: RunResult) -> None:
     """Best settings, figures against the defaults, where things are, what to type next."""
-    rows = _rows(result)
+    print_rows(out, f"Study {result.study.name}", _rows(result), result)
+
+
+def print_rows(out: Output, title: str, rows: list[tuple[str, str, str]], result: RunResult) -> None:
+    """Rows of name, value and what else there is to say of it, then what to type next."""
     width = max(len(name) for name, _, _ in rows)
-    out.console.print(Text(f"\nStudy {result.study.name}", style="bold"), soft_wrap=True)
+    out.console.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
     for name, value, more in rows:
         style = "bold" if more and not name.startswith(" ") else ""
         line = Text.assemble((f"{name:<{width}}  ", "dim"), (value, style), f"   {more}" if more else "")
@@ -48,6 +52,7 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
             f"{result.test.accuracy:.4f}",
             f"macro F1 {result.test.f1_macro:.4f}, {result.test.images} pictures",
         ),
+        *_stages(result),
         ("best settings", "", ""),
         *(
             (f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value), "")
@@ -58,4 +63,25 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
         ("report", result.report, ""),
         ("bundle", result.bundle, ""),
         ("registered", str(result.model), f"version {result.model.version}"),
+    ]
+
+
+def _stages(result: RunResult) -> list[tuple[str, str, str]]:
+    """What each of two stages came to, and what the second one brought."""
+    if not result.stages:
+        return []
+    probe, tuned = result.stages["probe"], result.stages["finetune"]
+    gain = 100 * (tuned.test.accuracy - probe.test.accuracy)
+    more = f"trial {tuned.trial.number} from trial {tuned.trial.params.from_trial}"
+    return [
+        (
+            "best probe",
+            f"{probe.trial.value:.4f}",
+            f"trial {probe.trial.number}, test accuracy {probe.test.accuracy:.4f}",
+        ),
+        (
+            "best fine-tuned",
+            f"{tuned.trial.value:.4f}",
+            f"{more}, test accuracy {tuned.test.accuracy:.4f} ({gain:+.1f} points)",
+        ),
     ]

@@ -59,15 +59,20 @@ def _print(out: "Output", rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    varied = _varied([row["params"] for row in rows])
+    staged = any("from_trial" in row["params"] for row in rows)
+    varied = [name for name in _varied([row["params"] for row in rows]) if name != "from_trial"]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("trial", "state", "value", "epochs", "seconds"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+    if staged:
+        table.add_column("from", justify="right", no_wrap=True)
     table.add_column("settings that differ", overflow="fold")
     for row in rows:
         value = "" if row["value"] is None else f"{row['value']:.4f}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         cells = [str(row["number"]), row["state"], value, str(row["epochs"]), seconds]
+        if staged:
+            cells.append(str(row["params"].get("from_trial", "")))
         chosen = ((name, _short(row["params"][name])) for name in varied if name in row["params"])
         table.add_row(*cells, Text("  ".join(f"{name}={value}" for name, value in chosen)))
     out.console.print(table)

@@ -99,6 +99,8 @@ class SearchSettings(Settings):
     """Workers of one trial. With more than one, trials train through Ray Train."""
     checkpoint_seconds: float = Field(2, ge=0)
     """Seconds of training after which a trial keeps how far it has come, so that a kill costs it no more than that."""
+    finetune_share: float = Field(0.25, gt=0, lt=1)
+    """Spaces with a section `finetune` only: the share of the trials (rounded up), and of the time, that it has."""
     max_epoch_gmacs: float = Field(60, gt=0)
     """Choices of `unfrozen_layers` whose epoch would take more than so many 10^9 multiply-adds forward are left out; a
     core does about ten a second, and a GPU is allowed a hundred times as many."""
@@ -125,6 +127,8 @@ class RunSettings(Settings):
     """Take up the study of this name, or without a name the newest unfinished one of this data."""
     continue_from: str | None = None
     """A study in the same storage whose results the sampler is to know from the start; its best are tried first."""
+    from_trial: str | None = None
+    """`STUDY/NUMBER`: train this trial of a study in the same storage again, and nothing else; see `fitting`."""
     address: str | None = None
     """Ray cluster to join; by default RAY_ADDRESS, else a local Ray is started."""
     weights: tuple[str, ...] = ("imagenet",)

@@ -89,14 +89,17 @@ def replacing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
         raise
 
 
+_FLAGS = "--out, or --storage where the command has that"
+
+
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The sentence for a file system that refuses to write below `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(f"The storage at {path} is full; free some space or choose another place with --storage.")
+        return StorageError(f"The disk of {path} is full; free some space or choose another place with {_FLAGS}.")
     reason = error.strerror or str(error)
     return StorageError(
-        f"The storage must be a folder this program can write; {path} can't be written ({reason}): "
-        "mend that or choose another place with --storage."
+        f"Results go to a folder that this program can write; {path} can't be written ({reason}): mend that or choose "
+        f"another place with {_FLAGS}."
     )
 
 

@@ -158,9 +158,10 @@ class Grouping:
         for place in sorted(self._refused):
             picture = self._pictures[place]
             first = dict(of_group[picture.group]) if picture.group else {}
-            for neighbour in self._near.get(place, ()):
+            near = self._near.get(place, ())
+            for neighbour in near:
                 _note(first, neighbour, splits, paths)
-            reasons[place] = _refusal(first, picture.allowed, paths)
+            reasons[place] = _refusal(first, picture.allowed, paths, near)
         return reasons
 
 
@@ -171,11 +172,14 @@ def _note(first: dict[Split, int], place: int, splits: Sequence[Split | None], p
         first[split] = place
 
 
-def _refusal(first: Mapping[Split, int], allowed: Collection[Split], paths: Sequence[str]) -> Refusal:
+def _refusal(
+    first: Mapping[Split, int], allowed: Collection[Split], paths: Sequence[str], near: Collection[int]
+) -> Refusal:
     barred = sorted(first.keys() - set(allowed), key=KEPT_FIRST.__getitem__)
     if barred:
         place = first[barred[0]]
-        return Refusal(f"near copy in another split ({paths[place]}, {barred[0]})", place)
+        what = "near copy" if place in near else "same group"
+        return Refusal(f"{what} in another split ({paths[place]}, {barred[0]})", place)
     one, other = sorted(first, key=KEPT_FIRST.__getitem__, reverse=True)[:2]
     told = f"{paths[first[one]]} in {one}, {paths[first[other]]} in {other}"
     return Refusal(f"ties two splits together ({told})", first[one])

@@ -33,8 +33,8 @@ def settle(
         A row for each, in their order: status, reason, split and group are final where it is used. A picture is left
         out for one of these reasons, a near copy or member of the same group being a neighbour:
         `same picture as PATH` (a duplicate), `same picture under two labels (PATH)`,
-        `near copy in another split (PATH, SPLIT)`: a neighbour is where the source does not allow this one, test
-        going before validation before training;
+        `near copy in another split (PATH, SPLIT)` or `same group in another split (PATH, SPLIT)`: a neighbour is where
+        the source does not allow this one, test going before validation before training;
         `ties two splits together (PATH in SPLIT, PATH in SPLIT)`: neighbours are in two splits.
     """
     result = list(rows)

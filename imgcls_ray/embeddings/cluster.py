@@ -12,7 +12,7 @@ from imgcls_ray.data import tasks as ray_data
 from imgcls_ray.embeddings.job import EmbeddingJob, Task
 from imgcls_ray.embeddings.pool import gpus_of, plan_pool
 from imgcls_ray.embeddings.worker import ShardEmbedder
-from imgcls_ray.errors import ClusterError, ModelError
+from imgcls_ray.errors import ClusterError, ModelError, SettingsError
 from imgcls_ray.inference.base import EngineChoice, EngineName
 from imgcls_ray.inference.choice import check_choice, log_once, without_openvino
 from imgcls_ray.inference.openvino import check_installed
@@ -60,17 +60,23 @@ def compute(
     program = None if found is None else ray.put(found)
     left = {str(task.target): task for task in tasks}
     total = sum(task.entry.rows for task in tasks)
-    done = 0
-    for attempt in range(1, _ATTEMPTS + 1):
+    done, deaths = 0, 0
+    while left:
         try:
             for targets in _made(job, list(left.values()), program, name):
                 done += sum(left.pop(target).entry.rows for target in targets)
                 if progress:
                     progress(done, total)
-            break
+        except SettingsError as error:
+            # This machine has OpenVINO, but a worker's node has not: TensorFlow is on all of them.
+            if program is None or engine != "auto" or job.precision != "float32":
+                raise
+            log_once(f"TensorFlow is used for what is left: {error}")
+            program, name = None, "tensorflow"
         except RayError as error:
             # A node that went away is worth another try with what is left of the cluster; too little memory is not.
-            if attempt == _ATTEMPTS:
+            deaths += 1
+            if deaths == _ATTEMPTS:
                 raise ClusterError(
                     f"The workers that compute embeddings died {_ATTEMPTS} times ({type(error).__name__}); most often "
                     "they lack memory: give the cluster more of it, or fewer CPUs, so that fewer of them run at once."

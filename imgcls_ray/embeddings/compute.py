@@ -13,8 +13,7 @@ from imgcls_ray.embeddings.job import EmbeddingJob, Task
 from imgcls_ray.embeddings.store import Embeddings, file_of, parts_of
 from imgcls_ray.inference.base import EngineChoice, Precision
 from imgcls_ray.inference.choice import check_choice
-from imgcls_ray.models import Weights
-from imgcls_ray.models import backbone as find_backbone
+from imgcls_ray.models import Weights, find_backbone
 
 
 def embed(
@@ -38,9 +37,9 @@ def embed(
     computed of each training picture.
 
     Raises:
-        SettingsError: no such backbone, the pictures are smaller than it can take, or it has fewer layers; the engine
-            can't be had, or has no such precision.
-        ModelError: OpenVINO is asked for and can't run this network.
+        SettingsError: no such backbone, it can't take the pictures, or it has fewer layers; the engine can't be had, or
+            has no such precision.
+        ModelError: OpenVINO is asked for and can't run this network; the bundle is gone or was changed.
         WeightsError: the weights do not fit the backbone.
         DataError: a shard is damaged.
         StorageError: `out` can't be written or is full.
@@ -49,7 +48,7 @@ def embed(
     check_choice(engine, precision)
     job = EmbeddingJob.of(preprocessed, backbone, weights, unfrozen, precision)
     index, width = preprocessed.index, find_backbone(job.backbone).features
-    folder = Path(out) / f"{job.backbone}-{job.key[:12]}"
+    folder = Path(out) / f"{job.label}-{job.key[:12]}"
     embeddings = Embeddings(folder, index, job.backbone, weights, width, unfrozen, views, 0, precision)
     tasks = [Task(entry, view, folder / file_of(entry, view)) for entry, view in parts_of(index, views)]
     missing = missing_of(tasks)

@@ -18,8 +18,7 @@ from imgcls_ray.embeddings.store import parts_of
 from imgcls_ray.errors import StorageError
 from imgcls_ray.inference.base import EngineChoice, EngineName, Precision
 from imgcls_ray.inference.choice import check_choice
-from imgcls_ray.models import Weights
-from imgcls_ray.models import backbone as find_backbone
+from imgcls_ray.models import Weights, find_backbone
 
 LISTING = "embeddings.json"
 FORMAT_VERSION = 1
@@ -168,7 +167,7 @@ def _write(
         "complete": bool(files),
         "key": job.key,
         "format": file_format,
-        "backbone": job.backbone,
+        "backbone": job.label,
         "weights_sha256": job.weights.sha256,
         "precision": job.precision,
         "engine": engine,

@@ -11,8 +11,7 @@ from imgcls_ray.data.index import ShardEntry
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.inference.base import Precision
-from imgcls_ray.models import Weights
-from imgcls_ray.models import backbone as find_backbone
+from imgcls_ray.models import Weights, find_backbone
 
 FORMAT_VERSION = 2
 """Raised whenever the same pictures would give other features or another file; part of each key."""
@@ -45,12 +44,18 @@ class EmbeddingJob:
         """The job for a set.
 
         Raises:
-            SettingsError: no such backbone, or the pictures are smaller than it can take.
+            SettingsError: no such backbone, or the pictures are such that it can't take them.
+            ModelError: no such bundle.
         """
         index = preprocessed.index
         entry = find_backbone(backbone)
-        entry.check_size(Size(index.pixels.height, index.pixels.width))
+        entry.check_pictures(Size(index.pixels.height, index.pixels.width), index.pixels.channels)
         return cls(preprocessed.path, index.format, index.pixels, entry.name, weights, unfrozen, precision)
+
+    @property
+    def label(self) -> str:
+        """The backbone's name in keys and folders: that of a bundle says nothing of its place, its weights say it."""
+        return self.weights.kind if self.weights.kind == "bundle" else self.backbone
 
     @property
     def key(self) -> str:
@@ -61,7 +66,7 @@ class EmbeddingJob:
         tomorrow, would have a whole set embedded again.
         """
         pixels = self.pixels.to_json()
-        document = [FORMAT_VERSION, self.backbone, self.weights.sha256, pixels, self.unfrozen, self.precision]
+        document = [FORMAT_VERSION, self.label, self.weights.sha256, pixels, self.unfrozen, self.precision]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

@@ -4,6 +4,18 @@
 """
 
 from imgcls_ray.models.backbones import BACKBONES, SCRATCH, Backbone, backbone
+from imgcls_ray.models.bundled import find_backbone, is_bundled
 from imgcls_ray.models.weights import NO_WEIGHTS, Weights, at_hand, resolve_weights
 
-__all__ = ["BACKBONES", "NO_WEIGHTS", "SCRATCH", "Backbone", "Weights", "at_hand", "backbone", "resolve_weights"]
+__all__ = [
+    "BACKBONES",
+    "NO_WEIGHTS",
+    "SCRATCH",
+    "Backbone",
+    "Weights",
+    "at_hand",
+    "backbone",
+    "find_backbone",
+    "is_bundled",
+    "resolve_weights",
+]

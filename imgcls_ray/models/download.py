@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from imgcls_ray.errors import WeightsError
-from imgcls_ray.models.backbones import Backbone
+from imgcls_ray.models.backbones import KerasBackbone
 
 _PROBE_SECONDS = 4.0
 _READ_SECONDS = 30.0
@@ -21,7 +21,7 @@ def keras_models_folder() -> Path:
     return (Path(home) if home else Path.home() / ".keras") / "models"
 
 
-def download(entry: Backbone) -> Path:
+def download(entry: KerasBackbone) -> Path:
     """Fetch the weights file of `entry` into Keras' cache and return its path.
 
     The server is first asked for the file's header only, so a dead network is found out within five seconds; proxies
@@ -57,7 +57,7 @@ def download(entry: Backbone) -> Path:
     return folder / entry.weights_file
 
 
-def _sentence(entry: Backbone, reason: str) -> str:
+def _sentence(entry: KerasBackbone, reason: str) -> str:
     return (
         f"The ImageNet weights of '{entry.name}' are not on this machine and can't be downloaded from "
         f"{entry.weights_url} ({reason}); bring the file '{entry.weights_file}' and put it into "

@@ -9,10 +9,14 @@ import keras
 import numpy as np
 
 from imgcls_ray.config import Size
-from imgcls_ray.errors import WeightsError
-from imgcls_ray.models.backbones import Backbone, backbone
+from imgcls_ray.errors import SettingsError, WeightsError
+from imgcls_ray.models.backbones import KerasBackbone, backbone
+from imgcls_ray.models.bundled import bundled, check_file, is_bundled, is_head, model_file
 from imgcls_ray.models.scaling import TORCH_MEAN, TORCH_STD, scale, to_rgb
 from imgcls_ray.models.weights import Weights
+
+CLASSIFIER = "_classifier"
+"""What a backbone's name gets when a head is put on it."""
 
 
 def build_features(name: str, size: Size, channels: int, weights: Weights) -> keras.Model:
@@ -23,21 +27,18 @@ def build_features(name: str, size: Size, channels: int, weights: Weights) -> ke
     Batch normalisation works in inference mode and dropout is off even under `training=True`: layers are frozen one by
     one, which a saved model keeps. Without weights the random values are the same in every process.
 
+    Of a bundle it is the network up to its head, with the bundle's own weights whatever is given; where these are the
+    bundle's as they were found, the file has to be the same still.
+
     Raises:
-        SettingsError: no such backbone, or pictures smaller than it can take.
+        SettingsError: no such backbone, or pictures that it can't take.
         WeightsError: the file does not fit the backbone.
+        ModelError: the bundle is gone or was changed.
     """
-    entry = backbone(name)
-    if weights.path is None:
-        # Keras draws each initialiser's seed from Python's generator: set for the while, and the caller's is not spent.
-        state = random.getstate()
-        random.seed(0)
-        try:
-            model = backbone_model(entry, size, channels, weights)
-        finally:
-            random.setstate(state)
+    if is_bundled(name):
+        model = _before_head(name, size, channels, weights)
     else:
-        model = backbone_model(entry, size, channels, weights)
+        model = _built(backbone(name), size, channels, weights)
     for layer in model.layers:
         layer.trainable = False
         if isinstance(layer, keras.layers.Dropout):
@@ -45,9 +46,46 @@ def build_features(name: str, size: Size, channels: int, weights: Weights) -> ke
     return model
 
 
-def backbone_model(entry: Backbone, size: Size, channels: int, weights: Weights) -> keras.Model:
+def _built(entry: KerasBackbone, size: Size, channels: int, weights: Weights) -> keras.Model:
+    """An architecture of Keras; without weights it has the same random ones each time."""
+    if weights.path is None:
+        # Keras draws each initialiser's seed from Python's generator: set for the while, and the caller's is not spent.
+        state = random.getstate()
+        random.seed(0)
+        try:
+            return backbone_model(entry, size, channels, weights)
+        finally:
+            random.setstate(state)
+    return backbone_model(entry, size, channels, weights)
+
+
+def _before_head(name: str, size: Size, channels: int, weights: Weights) -> keras.Model:
+    """A bundle's network from its pictures to what its head got; for another size through the same layers."""
+    file = weights.path or model_file(name)  # a name may be a relative path, and this process be somewhere else
+    entry = bundled(name, file)
+    entry.check_pictures(size, channels)
+    if weights.path:
+        check_file(file, weights.sha256)
+    whole = keras.saving.load_model(file, compile=False, safe_mode=True)
+    first = next(layer for layer in whole.layers if is_head(layer.name))
+    features = keras.Model(whole.input, first.input, name=whole.name.removesuffix(CLASSIFIER))
+    if size == entry.native_size:
+        return features
+    try:
+        pixels = keras.Input((size.height, size.width, channels), name="pixels")
+        other = keras.models.clone_model(features, input_tensors=pixels)
+    except ValueError as error:  # how Keras says that nothing would be left of a map
+        raise SettingsError(
+            f"The network of the backbone '{name}' can't take pictures of {size} pixels; it was trained on "
+            f"{entry.native_size}: choose a size nearer to that."
+        ) from error
+    other.set_weights(features.get_weights())
+    return other
+
+
+def backbone_model(entry: KerasBackbone, size: Size, channels: int, weights: Weights) -> keras.Model:
     """Pixels to pooled features, all of it trainable; batch normalisation and dropout follow `training`."""
-    entry.check_size(size)
+    entry.check_pictures(size, channels)
     pixels = keras.Input((size.height, size.width, channels), name="pixels")
     scaled = scale(to_rgb(pixels, channels), entry.scaling)
     build = getattr(keras.applications, entry.keras_name)
@@ -59,7 +97,7 @@ def backbone_model(entry: Backbone, size: Size, channels: int, weights: Weights)
     return _flat(model) if any(isinstance(layer, keras.Sequential) for layer in model.layers) else model
 
 
-def _load(model: keras.Model, entry: Backbone, weights: Weights) -> None:
+def _load(model: keras.Model, entry: KerasBackbone, weights: Weights) -> None:
     if weights.path is not None:
         try:
             with warnings.catch_warnings():

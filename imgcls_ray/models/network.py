@@ -9,7 +9,8 @@ import keras
 
 from imgcls_ray.config import Size, TrialSettings
 from imgcls_ray.models.backbones import SCRATCH, backbone
-from imgcls_ray.models.features import backbone_model, build_features
+from imgcls_ray.models.bundled import HEAD, OUTPUT
+from imgcls_ray.models.features import CLASSIFIER, backbone_model, build_features
 from imgcls_ray.models.weights import NO_WEIGHTS
 
 __all__ = ["assemble", "build_cnn", "build_features", "build_head", "build_scratch"]
@@ -89,25 +90,25 @@ def assemble(features: keras.Model, head: keras.Model) -> keras.Model:
             copy = type(layer).from_config(layer.get_config())
             x = copy(x)
             copy.set_weights(layer.get_weights())
-    return keras.Model(features.input, x, name=f"{features.name}_classifier")
+    return keras.Model(features.input, x, name=features.name + CLASSIFIER)
 
 
 def _classified(x: Any, settings: TrialSettings, classes: int) -> Any:
     """Hidden layers and the softmax on a feature vector."""
     settings = settings.model_copy(update=HEADS.get(settings.head))
     if settings.batch_norm:
-        x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name="head_norm")(x)
+        x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{HEAD}norm")(x)
     if settings.dropout:
-        x = keras.layers.Dropout(settings.dropout, name="head_dropout")(x)
+        x = keras.layers.Dropout(settings.dropout, name=f"{HEAD}dropout")(x)
     for number in range(1, settings.head_layers + 1):
-        name = f"head_dense{number}"
+        name = f"{HEAD}dense{number}"
         x = keras.layers.Dense(settings.head_width, use_bias=not settings.batch_norm, name=name)(x)
         if settings.batch_norm:
             x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)
         x = keras.layers.Activation(settings.activation, name=f"{name}_{settings.activation}")(x)
         if settings.dropout:
             x = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout")(x)
-    return keras.layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    return keras.layers.Dense(classes, activation="softmax", name=OUTPUT)(x)
 
 
 def _penalised(model: keras.Model, settings: TrialSettings) -> keras.Model:

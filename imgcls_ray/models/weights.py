@@ -2,12 +2,13 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from imgcls_ray.errors import WeightsError
-from imgcls_ray.models.backbones import BACKBONES, Backbone, backbone
+from imgcls_ray.models.backbones import BACKBONES, KerasBackbone, backbone
+from imgcls_ray.models.bundled import is_bundled, model_file
 from imgcls_ray.models.download import download, keras_models_folder
 
 FOLDER_VARIABLE = "IMGCLS_WEIGHTS_DIR"
@@ -18,11 +19,16 @@ _SUFFIXES = (".h5", ".keras")
 class Weights:
     """Weights to start a backbone from."""
 
-    kind: Literal["file", "none"]
-    """`none` starts from random values that are the same each time."""
+    kind: Literal["file", "bundle", "none"]
+    """`bundle`: the file is a whole network of ours. `none` starts from random values that are the same each time."""
     path: Path | None
     sha256: str
     """Of the file's bytes, 64 hexadecimal digits; `none` where there is no file."""
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether there is something to start from."""
+        return self.kind != "none"
 
 
 NO_WEIGHTS = Weights("none", None, "none")
@@ -35,12 +41,16 @@ def resolve_weights(name: str, weights: tuple[str, ...] = ("imagenet",)) -> Weig
     for this backbone; a path (a file that is named after this backbone, or the only file given if its name tells none;
     a folder that holds one); `none`; the folder in the environment variable IMGCLS_WEIGHTS_DIR; Keras' cache; Keras'
     download. In a folder a file fits when it has Keras' own file name, or the backbone's name followed by `_` or `.`.
+    The backbone `bundle:PATH` has the bundle's own, whatever `weights` says.
 
     Raises:
         SettingsError: no such backbone.
+        ModelError: no such bundle.
         WeightsError: a path does not exist, several files fit, or there are none and they can't be downloaded
             (said within five seconds where the network does not answer).
     """
+    if is_bundled(name):
+        return replace(_of_file(model_file(name)), kind="bundle")
     entry = backbone(name)
     found = _at_hand(entry, weights)
     return found if found is not None else _of_file(download(entry))
@@ -63,7 +73,7 @@ def belongs_to(file_name: str) -> str | None:
     return max(prefixes, key=len, default=None)
 
 
-def _at_hand(entry: Backbone, weights: tuple[str, ...]) -> Weights | None:
+def _at_hand(entry: KerasBackbone, weights: tuple[str, ...]) -> Weights | None:
     named, bare = _split(weights)
     if entry.name in named:
         path = named[entry.name]
@@ -116,7 +126,7 @@ def _split(weights: tuple[str, ...]) -> tuple[dict[str, Path], list[Path]]:
     return named, bare
 
 
-def _in_folder(entry: Backbone, folder: Path) -> Path | None:
+def _in_folder(entry: KerasBackbone, folder: Path) -> Path | None:
     own = folder / entry.weights_file
     if own.is_file():
         return own
@@ -124,7 +134,7 @@ def _in_folder(entry: Backbone, folder: Path) -> Path | None:
     return _only(entry, files) if files else None
 
 
-def _only(entry: Backbone, files: list[Path]) -> Path:
+def _only(entry: KerasBackbone, files: list[Path]) -> Path:
     if len(files) > 1:
         listed = ", ".join(f"'{path}'" for path in files)
         raise WeightsError(

@@ -16,6 +16,7 @@ from imgcls_ray.reports.advice import advise
 from imgcls_ray.reports.report import (
     COPY,
     NEAR_COPY,
+    SAME_GROUP,
     TIES,
     TWO_LABELS,
     Absent,
@@ -193,13 +194,14 @@ def _listed(groups: Sequence[Sequence[ManifestRow]]) -> Groups:
 
 def _leaks(rows: Sequence[ManifestRow], copies: list[list[ManifestRow]], train: float, held_out: int) -> Leaks:
     reasons = Counter(cause(row.reason) for row in rows if row.status == "rejected" and row.reason)
-    examples = [row for row in rows if row.reason and cause(row.reason) in (NEAR_COPY, TIES)]
+    examples = [row for row in rows if row.reason and cause(row.reason) in (NEAR_COPY, SAME_GROUP, TIES)]
     source = {row.group for row in rows if row.status == "used" and row.group and not _is_near(row)}
     return Leaks(
         expected=_expected_leaks(rows, copies, train),
         held_out=held_out,
         near_left_out=reasons[NEAR_COPY],
         ties_left_out=reasons[TIES],
+        group_left_out=reasons[SAME_GROUP],
         source_groups=len(source),
         examples=tuple(map(picture, examples[:EXAMPLES])),
     )

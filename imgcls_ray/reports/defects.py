@@ -44,15 +44,20 @@ def near_other_label(report: DataReport) -> Iterator[Advice]:
 
 
 def given_leaks(report: DataReport) -> Iterator[Advice]:
-    """Pictures left out because of near copies in other splits."""
-    near, ties = report.leaks.near_left_out, report.leaks.ties_left_out
-    if near:
-        yield Advice(
-            "leaks",
-            "act",
-            f"{many(near, 'picture')} {'was' if near == 1 else 'were'} left out because an almost equal one is in "
-            "another split of the data as it was given, so accuracies measured on those splits before were too good.",
-        )
+    """Pictures left out because of near copies, or of their group, in other splits."""
+    leaks = report.leaks
+    ties = leaks.ties_left_out
+    for number, what in (
+        (leaks.near_left_out, "an almost equal one"),
+        (leaks.group_left_out, "another one of the same group"),
+    ):
+        if number:
+            yield Advice(
+                "leaks",
+                "act",
+                f"{many(number, 'picture')} {'was' if number == 1 else 'were'} left out because {what} is in another "
+                "split of the data as it was given, so accuracies measured on those splits before were too good.",
+            )
     if ties:
         yield Advice(
             "leaks",

@@ -17,8 +17,9 @@ FORMAT_VERSION = 1
 COPY = "same picture as "
 TWO_LABELS = "same picture under two labels"
 NEAR_COPY = "near copy in another split"
+SAME_GROUP = "same group in another split"
 TIES = "ties two splits together"
-HYGIENE = (TWO_LABELS, NEAR_COPY, TIES)
+HYGIENE = (TWO_LABELS, NEAR_COPY, SAME_GROUP, TIES)
 """Causes for which a usable picture is left out; each has a section and advice of its own."""
 
 Level = Literal["act", "know"]
@@ -184,6 +185,8 @@ class Leaks:
     """Left out because a near copy is in another split that was given."""
     ties_left_out: int
     """Left out because they would tie two splits together."""
+    group_left_out: int
+    """Left out because their group, as the source gave it, is in another split that was given."""
     source_groups: int
     """Groups the source gave (patients, films), each kept in one split."""
     examples: tuple[Picture, ...]

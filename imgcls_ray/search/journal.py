@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import StorageError
 from imgcls_ray.search.listener import TrialOutcome
+from imgcls_ray.search.space import SearchSpace
 
 JOURNAL, LOCK = "journal.log", "driver.lock"
 OUTCOME = "imgcls.outcome"
@@ -31,8 +32,20 @@ class Earlier:
     ended: tuple[TrialOutcome, ...] = ()
     values: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
     """Of each ended trial, by number: the value that it reported after each epoch (1 is the first)."""
+    params: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """Of each ended trial, by number: its parameters by Optuna's names."""
     cut_off: tuple[FrozenTrial, ...] = ()
     """Trials that had begun and not ended, by number."""
+
+    def of(self, space: SearchSpace) -> "Earlier":
+        """What is of this space, where a study has several stages."""
+        ended = tuple(outcome for outcome in self.ended if space.owns(self.params[outcome.number]))
+        return Earlier(
+            ended=ended,
+            values={outcome.number: self.values[outcome.number] for outcome in ended},
+            cut_off=tuple(trial for trial in self.cut_off if space.owns(trial.params)),
+            params=self.params,
+        )
 
 
 @contextmanager
@@ -124,6 +137,7 @@ def earlier(study: optuna.Study) -> Earlier:
     return Earlier(
         ended=tuple(ended.values()),
         values={number: dict(trials[number].intermediate_values) for number in ended},
+        params={number: trials[number].params for number in ended},
         cut_off=tuple(trial for trial in trials if trial.number not in ended),
     )
 

@@ -8,6 +8,7 @@ from imgcls_ray.config import TrialSettings
 from imgcls_ray.search.objective import ACCURACY, Objective
 
 TrialState = Literal["complete", "pruned", "failed"]
+TRIAL_FORMS = "a trial is named STUDY/NUMBER, as 'imgcls trials STUDY' lists it, or by the id of its run in MLflow"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class StudyInfo:
     data: dict[str, str]
     """Name, fingerprint and counts of the data set."""
     objective: Objective = ACCURACY
+    repeats: str | None = None
+    """`STUDY/NUMBER` of the trial that is trained again, where that is all it does."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,22 @@ class StudyOutcome:
     @property
     def leader(self) -> TrialOutcome:
         """The trial with the best value, be it by chance or not."""
-        scored = (trial for trial in self.trials if trial.state != "failed" and trial.metrics)
-        return max(scored, key=lambda trial: rank(trial, self.objective))
+        leaders = [leader for leader in (self.probed, self.tuned) if leader]
+        return max(leaders, key=lambda trial: rank(trial, self.objective))
+
+    @property
+    def probed(self) -> TrialOutcome | None:
+        """The leader of the trials that start from no other trial: of the first stage, or of the only one."""
+        return self._leader([trial for trial in self.trials if trial.params.from_trial is None])
+
+    @property
+    def tuned(self) -> TrialOutcome | None:
+        """The leader of the second stage; None where there was none."""
+        return self._leader([trial for trial in self.trials if trial.params.from_trial is not None])
+
+    def _leader(self, trials: Sequence[TrialOutcome]) -> TrialOutcome | None:
+        scored = (trial for trial in trials if trial.state != "failed" and trial.metrics)
+        return max(scored, key=lambda trial: rank(trial, self.objective), default=None)
 
 
 def rank(trial: TrialOutcome, objective: Objective = ACCURACY) -> tuple[float, float, int]:

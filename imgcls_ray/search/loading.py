@@ -12,7 +12,14 @@ from imgcls_ray.config import TrialSettings
 from imgcls_ray.config.loading import explain
 from imgcls_ray.errors import SettingsError, nearest
 from imgcls_ray.search.parameters import Choice, Fixed
-from imgcls_ray.search.space import SearchSpace
+from imgcls_ray.search.space import START, SearchSpace
+
+PROBED = (
+    *("backbone", "image_size", "head", "head_layers", "head_width", "activation", "batch_norm"),
+    *("cnn_blocks", "cnn_width", "augment", "flips", "shift", "zoom", "rotation", "contrast"),
+)
+"""What fine-tuning can't change: the network that was probed, and what is for networks from scratch alone."""
+TUNABLE = [name for name in TrialSettings.model_fields if name not in (*PROBED, START)]
 
 
 def shipped_spaces() -> dict[str, str]:
@@ -62,23 +69,67 @@ def _check(source: str, raw: Any) -> SearchSpace:
             f"The search space '{source}' has the unknown section '{unknown}'{nearest(str(unknown), sections)}; "
             f"known: {', '.join(sections)}."
         )
-    full = {
-        # A bare value is short for a fixed one.
-        name: value if isinstance(value, dict) else {"type": "fixed", "value": value}
-        for name, value in parameters.items()
-    }
-    _check_names(source, full)
+    full = _in_full(parameters)
+    _check_names(source, full, [name for name in TrialSettings.model_fields if name != START])
+    stages = [full]
+    if "finetune" in raw:
+        stages.append(_finetune(source, raw["finetune"]))
+        _check_names(source, stages[1], TUNABLE)
+        raw = {**raw, "finetune": stages[1]}
     try:
         space = SearchSpace.model_validate({**raw, "parameters": full})
-        TrialSettings(**space.defaults())
+        for stage in space.stages:
+            TrialSettings(**stage.defaults())
     except ValidationError as error:
         raise SettingsError(f"The search space '{source}' can't be used: {explain(error)}.") from error
-    _check_values(source, space)
+    for stage in space.stages:
+        _check_values(source, stage)
+    _check_stages(source, space)
     return space
 
 
-def _check_names(source: str, parameters: dict[str, Any]) -> None:
-    known: Sequence[str] = list(TrialSettings.model_fields)
+def _in_full(parameters: dict[str, Any]) -> dict[str, Any]:
+    """A bare value is short for a fixed one."""
+    return {
+        name: value if isinstance(value, dict) else {"type": "fixed", "value": value}
+        for name, value in parameters.items()
+    }
+
+
+def _finetune(source: str, section: Any) -> dict[str, Any]:
+    if not isinstance(section, dict) or "unfrozen_layers" not in section:
+        raise SettingsError(
+            f"In the search space '{source}' the section 'finetune' must be a mapping with 'unfrozen_layers': say "
+            "there how many of the last layers are trained."
+        )
+    fixed = next((name for name in section if name in PROBED), None)
+    if fixed is not None:
+        raise SettingsError(
+            f"In the search space '{source}' the section 'finetune' names '{fixed}', which fine-tuning takes from the "
+            "probe trial that it starts from: move it to 'parameters'."
+        )
+    return _in_full(section)
+
+
+def _check_stages(source: str, space: SearchSpace) -> None:
+    """The first of two stages probes, the second does not."""
+    if not space.finetune:
+        return
+    probe, tuning = space.stages
+    if probe.highest("unfrozen_layers") > 0:
+        raise SettingsError(
+            f"The search space '{source}' has a section 'finetune', so its 'parameters' train heads alone: leave "
+            "'unfrozen_layers' out there, or leave out the section."
+        )
+    parameter = tuning.parameters["unfrozen_layers"]
+    if parameter.conditions or any(int(value) < 1 for value in parameter.options or [0]):
+        raise SettingsError(
+            f"In the search space '{source}' the section 'finetune' must have 1 layer or more to unfreeze in each "
+            "trial: mend the values of 'unfrozen_layers', and give it no conditions."
+        )
+
+
+def _check_names(source: str, parameters: dict[str, Any], known: Sequence[str]) -> None:
     for name, parameter in parameters.items():
         if name not in known:
             raise SettingsError(

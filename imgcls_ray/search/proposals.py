@@ -37,9 +37,10 @@ class Proposals:
         settings: SearchSettings,
         concurrency: int,
         before: Sequence[FrozenTrial] = (),
-        first: Sequence[FrozenTrial] = (),
+        first: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """`before`: trials of another study that the sampler is to know; `first` are tried right after the defaults."""
+        """`before`: trials of another study that the sampler is to know; `first`: what is tried right after the
+        defaults, by Optuna's names."""
         self.study, self._space, self._settings, self._concurrency = study, space, settings, concurrency
         study.sampler = optuna.samplers.RandomSampler()  # never asked
         self._draft = optuna.create_study(direction=study.direction)
@@ -47,15 +48,19 @@ class Proposals:
         self._seen: set[str] = set()
         self._grid = listed(space, settings.seed)
         self._rest = iter(self._grid or ())
-        self._defaults = key(TrialSettings(**space.defaults()))
+        self._defaults = key(space.settled(space.defaults()))
         self.duplicates = 0
         """Settings that were proposed and not trained, because they had been."""
-        known = [(trial.params, space.suggest(FixedTrial(trial.params))) for trial in first]
+        known = [(params, space.suggest(FixedTrial(dict(params)))) for params in first]
         self._first = [params for params, given in known if key(given) != self._defaults]
         self.learn(before)
-        begun = [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
+        begun = [
+            trial
+            for trial in study.get_trials(deepcopy=False)
+            if trial.state != TrialState.WAITING and space.owns(trial.params)
+        ]
         self.suggested = len(begun)
-        """Trials of the study, ended or not."""
+        """Trials of this space in the study, ended or not."""
         self.learn([trial for trial in begun if trial.state.is_finished()])
 
     @property
@@ -81,7 +86,7 @@ class Proposals:
     def next(self) -> tuple[optuna.Trial, TrialSettings] | None:
         """The next trial: the defaults, then settings that no trial has had; None when there are none left."""
         if self.suggested == 0:
-            found: tuple[optuna.Trial, TrialSettings] | None = self._chosen(self._space.defaults())
+            found: tuple[optuna.Trial, TrialSettings] | None = self._chosen(self._asked(self._space.defaults()))
         elif self.suggested <= len(self._first):
             found = self._chosen(self._first[self.suggested - 1])
         else:
@@ -124,9 +129,12 @@ class Proposals:
             self.duplicates += 1
             self._draft.tell(draft, state=TrialState.FAIL)
         rest = islice(self._drawn(), DRAWS) if self._grid is None else self._rest
-        fresh = (chosen for chosen in rest if key(TrialSettings(**chosen)) not in self._seen)
+        fresh = (chosen for chosen in rest if key(self._space.settled(chosen)) not in self._seen)
         chosen = next(fresh, None)
-        return None if chosen is None else self._chosen(chosen)
+        return None if chosen is None else self._chosen(self._asked(chosen))
+
+    def _asked(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        return {self._space.asked_as(name): value for name, value in chosen.items()}
 
     def _chosen(self, values: Mapping[str, Any]) -> tuple[optuna.Trial, TrialSettings]:
         self._draft.enqueue_trial(dict(values))
@@ -140,7 +148,7 @@ class Proposals:
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=self._seed(self.suggested)))
         while True:
             settings = self._space.suggest(study.ask())
-            yield settings.model_dump(include=settings.model_fields_set)
+            yield settings.model_dump(include=settings.model_fields_set & self._space.parameters.keys())
 
 
 def key(settings: TrialSettings) -> str:

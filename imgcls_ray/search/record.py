@@ -11,6 +11,10 @@ from imgcls_ray.errors import SettingsError, StorageError, nearest
 from imgcls_ray.search.space import SearchSpace
 
 RECORD, RESULT = "study.json", "result.json"
+FINGERPRINT, AFFORDABLE = "the data's fingerprint", "the affordable unfrozen_layers"
+"""Parts that are known only once the pictures are preprocessed."""
+AFFORDABLE_TUNING = "the affordable finetune.unfrozen_layers"
+"""The same of the second stage."""
 FREE = frozenset({"space", "trials", "time_budget", "concurrency", "checkpoint_seconds"})
 """Settings of the search that may differ: how much and how fast. (Of the space, its content counts, not its name.)"""
 
@@ -58,12 +62,18 @@ class StudyRecord:
             )
 
 
+def weights_file(folder: Path, number: int) -> Path:
+    """Where, in its study's folder, a trial leaves the weights of its best epoch."""
+    return folder / "weights" / f"trial-{number:04}.npz"
+
+
 def deciding(settings: SearchSettings, space: SearchSpace) -> dict[str, str]:
     """What of a search decides its results, by name."""
     parts = flatten(settings.model_dump(mode="json", exclude=set(FREE)), "search.")
     document = space.model_dump(mode="json")
-    for name, parameter in document.pop("parameters").items():
-        parts[f"space.{name}"] = json.dumps(parameter, sort_keys=True)
+    for prefix, section in (("space.", "parameters"), ("space.finetune.", "finetune")):
+        for name, parameter in document.pop(section).items():
+            parts[f"{prefix}{name}"] = json.dumps(parameter, sort_keys=True)
     return parts | flatten(document, "space.")
 
 

@@ -25,8 +25,11 @@ class TrialResources:
         return f"{self.concurrency} at once, {who}"
 
 
-def plan_resources(settings: SearchSettings) -> TrialResources:
+def plan_resources(settings: SearchSettings, shared_by: int | None = None) -> TrialResources:
     """Divide the cluster among the trials: one GPU per worker where there are GPUs, else CPUs.
+
+    `shared_by` is for a trial that is repeated: the trials of its study. It gets the share that it had among these, as
+    far as the cluster tells, because the number of its threads may decide the last bit of a sum.
 
     Raises:
         ClusterError: the cluster can't hold what was asked for; the sentence has the arithmetic.
@@ -37,6 +40,8 @@ def plan_resources(settings: SearchSettings) -> TrialResources:
     unit, units = ("GPU", gpus) if gpus else ("CPU", cpus)
     slots = units // workers
     wanted = settings.concurrency or slots
+    if shared_by is not None:
+        wanted = min(wanted, slots)
     if slots < 1 or wanted > slots:
         wanted = max(wanted, 1)
         raise ClusterError(
@@ -44,4 +49,5 @@ def plan_resources(settings: SearchSettings) -> TrialResources:
             f"{unit}s; the cluster has {units}: lower --concurrency or --workers, or add nodes."
         )
     concurrency = min(wanted, settings.trials)
-    return TrialResources(concurrency, workers, max(1, cpus // (concurrency * workers)), 1 if gpus else 0)
+    shares = min(wanted, shared_by or settings.trials)
+    return TrialResources(concurrency, workers, max(1, cpus // (shares * workers)), 1 if gpus else 0)

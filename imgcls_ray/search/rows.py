@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from imgcls_ray.search.journal import noted_outcome
 from imgcls_ray.search.listener import TrialOutcome, TrialState
+from imgcls_ray.search.space import PREFIX
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,6 @@ def _row(trial: FrozenTrial, outcome: TrialOutcome | None, best: Any) -> TrialRo
         value = outcome.value if outcome.state != "failed" else None
         return TrialRow(trial.number, outcome.state, value, params, outcome.epochs, outcome.seconds)
     values = trial.intermediate_values
-    return TrialRow(
-        trial.number, "running", best(values.values(), default=None), trial.params, max(values, default=0), None
-    )
+    # Of a fine-tuning trial these are the section's alone; the rest is its start's.
+    params = {name.removeprefix(PREFIX): value for name, value in trial.params.items()}
+    return TrialRow(trial.number, "running", best(values.values(), default=None), params, max(values, default=0), None)

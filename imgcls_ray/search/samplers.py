@@ -16,7 +16,7 @@ PACKAGES = {"cmaes": ("cmaes", "pip install cmaes"), "gp": ("torch", "pip instal
 
 
 def check_sampler(settings: SearchSettings, space: SearchSpace) -> None:
-    """Whether the sampler can take the space.
+    """Whether the sampler can take each stage of the space.
 
     Raises:
         SettingsError: it can't, or its package is missing.
@@ -25,6 +25,16 @@ def check_sampler(settings: SearchSettings, space: SearchSpace) -> None:
     if name in PACKAGES and importlib.util.find_spec(PACKAGES[name][0]) is None:
         package, line = PACKAGES[name]
         raise SettingsError(f"The sampler '{name}' needs the package {package}, which is not installed: {line}.")
+    if name == "cmaes" and space.finetune:
+        raise SettingsError(
+            "The sampler 'cmaes' takes numbers only, and which probe trial fine-tuning starts from is a choice: use "
+            "--sampler tpe, or a space without the section 'finetune'."
+        )
+    for stage in space.stages:
+        _check_stage(name, stage)
+
+
+def _check_stage(name: str, space: SearchSpace) -> None:
     if name == "grid":
         _check_grid(space)
     elif name in ("cmaes", "gp"):

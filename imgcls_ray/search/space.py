@@ -1,9 +1,10 @@
 """A search space, which asks an Optuna trial for its settings. `search.loading` reads it from YAML."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from optuna.trial import BaseTrial
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from imgcls_ray.config import SearchSettings, Settings, TrialSettings
 from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed, Int, Value
@@ -15,12 +16,22 @@ _OPPOSITE: dict[str, Literal["always", "never", "sometimes"]] = {
 }
 
 
+START = "from_trial"
+"""The setting of a fine-tuning trial that says which probe trial it starts from; no space names it."""
+PREFIX = "finetune."
+"""Before Optuna's names of the second stage's parameters: one name has one range in a study."""
+FROM = f"{PREFIX}{START}"
+"""Optuna's name of it: a trial that has it is one of the second stage."""
+
+
 class SearchSpace(Settings):
     """Parameters by name, in the order in which they are asked for: those that a condition names come first."""
 
     parameters: dict[str, AnyParameter]
+    finetune: dict[str, AnyParameter] = Field(default_factory=dict)
+    """Parameters of the second stage, by name; empty where there is none. See `search.finetuning`."""
 
-    @field_validator("parameters")
+    @field_validator("parameters", "finetune")
     @classmethod
     def _order(cls, parameters: dict[str, AnyParameter]) -> dict[str, AnyParameter]:
         """Leaves the order alone where it will do: the sampler draws in it."""
@@ -38,13 +49,30 @@ class SearchSpace(Settings):
             put(name, ())
         return ordered
 
+    @property
+    def stages(self) -> "list[SearchSpace]":
+        """The parameters of each stage as a space of their own."""
+        return [self._with(section, finetune={}) for section in (self.parameters, self.finetune) if section]
+
     def suggest(self, trial: BaseTrial) -> TrialSettings:
         """The settings that the sampler proposes."""
         chosen: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             if parameter.applies(chosen):
-                chosen[name] = parameter.suggest(trial, name)
+                chosen[name] = parameter.suggest(trial, self.asked_as(name))
+        return self.settled(chosen)
+
+    def settled(self, chosen: Mapping[str, Any]) -> TrialSettings:
+        """The settings of a trial for which these values were chosen."""
         return TrialSettings(**chosen)
+
+    def asked_as(self, name: str) -> str:
+        """Optuna's name of a parameter."""
+        return name
+
+    def owns(self, params: Mapping[str, Any]) -> bool:
+        """Whether a trial of a study, with these parameters of Optuna's, is of this space and not of another stage."""
+        return FROM not in params
 
     def defaults(self) -> dict[str, Any]:
         """The value of each parameter that takes part in trial 0."""
@@ -114,9 +142,10 @@ class SearchSpace(Settings):
             "epochs": settings.epochs,
             "batch_size": settings.batch_size,
         }
-        parameters |= {name: Fixed(value=value) for name, value in fixed.items() if value is not None}
-        return self._with(parameters)
+        given = {name: Fixed(value=value) for name, value in fixed.items() if value is not None}
+        section = {name: given.get(name, parameter) for name, parameter in self.finetune.items()}
+        return self._with({**parameters, **given}, finetune=section)
 
-    def _with(self, parameters: dict[str, AnyParameter]) -> "SearchSpace":
+    def _with(self, parameters: dict[str, AnyParameter], **sections: object) -> "SearchSpace":
         """The other sections stay as they are."""
-        return SearchSpace.model_validate({**dict(self), "parameters": parameters})
+        return SearchSpace.model_validate({**dict(self), **sections, "parameters": parameters})

@@ -1,12 +1,12 @@
 """A study: trials of one search space on one data set, run by Tune."""
 
 import logging
-import math
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -16,14 +16,17 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import Stopper
 
-from imgcls_ray.config import SearchSettings
+from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.errors import Interrupted, TrainingError
+from imgcls_ray.search.budget import Budget
 from imgcls_ray.search.choice import choose
 from imgcls_ray.search.continuing import best_first
+from imgcls_ray.search.finetuning import STARTS, FineTuning, choose_starts, earlier_starts
 from imgcls_ray.search.interruption import Interruption
 from imgcls_ray.search.journal import ASKED, RESULT, Earlier, earlier, note_study, open_journal
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome, TrialOutcome, rank
 from imgcls_ray.search.objective import Objective
+from imgcls_ray.search.parameters import AnyParameter
 from imgcls_ray.search.proposals import Proposals
 from imgcls_ray.search.remember import Remembering
 from imgcls_ray.search.resources import TrialResources
@@ -38,6 +41,11 @@ FIRST = 3
 WEIGHTS_KEPT = 5
 """Best trials whose weights stay on disk after a study, beside those of the defaults."""
 
+Data = Mapping[tuple[str, str], TrialData]
+"""By backbone and image size, as the search space writes them."""
+Prepare = Callable[[Mapping[int, TrialSettings]], tuple[Mapping[str, AnyParameter], Data]]
+"""From the settings of the probe trials that are fine-tuned, by number, to the parameters and the data of that."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -47,12 +55,22 @@ class Study:
     folder: Path
     space: SearchSpace
     settings: SearchSettings
-    data: Mapping[tuple[str, str], TrialData]
+    data: Data
     resources: TrialResources
     validation: int
     """Pictures in the validation split."""
     before: tuple[FrozenTrial, ...] = ()
     """Trials of another study, as trials of this space; see `search.continuing`."""
+    trainable: type[TrialTrainable] = TrialTrainable
+    """Who runs a trial; tests and benchmarks have others, which only pretend to."""
+    seed_epochs: int | None = None
+    """See `TrialContext`."""
+    starts: Path | None = None
+    """See `TrialContext`."""
+    prepare: Prepare | None = None
+    """What the second stage trains with; None where there is no second stage."""
+    tuned: Data = field(default_factory=dict)
+    """The data of the second stage's trials, once it has begun."""
 
     def context(self) -> TrialContext:
         """What its trials share."""
@@ -61,12 +79,15 @@ class Study:
             folder=self.folder,
             seed=self.settings.seed,
             data=self.data,
+            tuned=self.tuned,
             workers=share.workers,
             cpus=share.cpus,
             gpus=share.gpus,
             validation=self.validation,
             objective=Objective(self.settings.objective),
             checkpoint_seconds=self.settings.checkpoint_seconds,
+            seed_epochs=self.seed_epochs,
+            starts=self.starts,
         )
 
 
@@ -80,8 +101,8 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         Interrupted: Ctrl-C or SIGTERM, before any trial had a score.
         TrainingError: no trial ended with a score.
     """
-    settings, share = study.settings, study.resources
-    context, objective = study.context(), Objective(settings.objective)
+    settings, objective = study.settings, Objective(study.settings.objective)
+    context = study.context()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna_study = optuna.create_study(
         storage=open_journal(study.folder),
@@ -91,18 +112,24 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     )
     left = earlier(optuna_study)
     going_on = _going_on(context, left)
-    first = best_first(study.before, optuna_study.direction)[:FIRST]
-    proposals = Proposals(optuna_study, study.space, settings, share.concurrency, study.before, first)
-    trials = min(settings.trials, proposals.size or settings.trials)
-    deadline = time.monotonic() + settings.time_budget if settings.time_budget else math.inf
-    epochs = study.space.highest("epochs")
+    starts = earlier_starts(optuna_study)
+    budget = Budget.of(settings, 1 if study.prepare is None else 2)
+    first = [trial.params for trial in best_first(study.before, optuna_study.direction)[:FIRST]]
+    probe = _Stage(study, optuna_study, study.space, context, left, study.before, first)
+    # A second stage that has begun is the one that goes on, however many trials there may be now.
+    probe.bound(probe.proposals.suggested if starts else budget.probes)
+    trials = probe.trials if study.prepare is None else settings.trials
     info = replace(study.info, trials=trials, objective=objective)
+    epochs = study.space.highest("epochs")
     note_study(optuna_study, ASKED, {"settings": info.settings, "data": info.data, "trials": trials, "epochs": epochs})
     note_study(optuna_study, RESULT, {})  # that of a start before this one, which is taken up
     listener.study_started(info)
-    if trials < settings.trials:
-        listener.study_told(f"the space has {trials} different settings: no more trials than that")
-    listener.study_told(describe_scheduler(settings, epochs, trials))
+    if study.prepare:
+        listener.study_told(budget.describe())
+    elif study.space.finetune:
+        listener.study_told("no second stage, as no backbone has weights: all trials train from scratch")
+    if not starts:
+        probe.tell(listener)
     if left.ended or left.cut_off:
         cut_off = (
             f"; {len(left.cut_off)} were cut off, {len(going_on)} of them have a checkpoint" if left.cut_off else ""
@@ -110,21 +137,122 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         listener.study_told(f"{len(left.ended)} trials had ended before{cut_off}")
     for restored in left.ended:
         listener.trial_restored(restored, left.values[restored.number])
+    stages = [probe]
     told = Listeners([_Tidy(context), listener])
     with Interruption() as interruption:
-        sampler = OptunaSampler(proposals, objective, trials, share.concurrency, deadline, told, left, interruption)
-        scheduler = Remembering(build_scheduler(settings, epochs), settings.objective, left.values, going_on)
-        if not sampler.is_finished:
-            _run_tune(study, sampler, scheduler, _End(deadline, interruption))
-        for running in sampler.running():
-            told.trial_ended(running)
-    if proposals.duplicates:
-        listener.study_told(f"{proposals.duplicates} times settings were proposed again, and not trained again")
-    outcome = _outcome(study, sampler, interruption.requested)
+        began = time.monotonic()
+        probe.run(began + budget.probe_seconds, going_on, told, interruption)
+        rest = budget.seconds - (time.monotonic() - began)
+        if study.prepare and (starts or not interruption.requested):
+            tuning = _second_stage(study, study.prepare, optuna_study, context, left, probe, listener)
+            if tuning:
+                tuning.run(time.monotonic() + rest, going_on, told, interruption)
+                stages.append(tuning)
+    outcome = _outcome(study, stages, interruption.requested)
     if not outcome.interrupted:
         _drop_weights(context, outcome)
     listener.study_ended(outcome)
     return outcome
+
+
+class _Stage:
+    """Trials of one space, which a study goes through one after another; the numbers go on."""
+
+    def __init__(
+        self,
+        study: Study,
+        optuna_study: optuna.Study,
+        space: SearchSpace,
+        context: TrialContext,
+        left: Earlier,
+        before: Sequence[FrozenTrial] = (),
+        first: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """`left` is what earlier starts of the whole study left; for `before` and `first` see `Proposals`."""
+        self._study, self._space, self._context, self._left = study, space, context, left.of(space)
+        self.proposals = Proposals(optuna_study, space, study.settings, study.resources.concurrency, before, first)
+        self.trials = 0
+        """Trials of this stage, those of earlier starts counted."""
+        self.outcomes: list[TrialOutcome] = list(self._left.ended)
+        self.seconds = 0.0
+        """From the first suggestion to the last report."""
+
+    def bound(self, trials: int) -> None:
+        """It may have so many trials; a space with fewer settings ends it there."""
+        self.trials = min(trials, self.proposals.size or trials)
+        self._cut = self.trials < trials
+
+    def tell(self, listener: StudyListener) -> None:
+        """What it will do."""
+        if self._cut:
+            listener.study_told(f"the space has {self.trials} different settings: no more trials than that")
+        listener.study_told(describe_scheduler(self._study.settings, self._space.highest("epochs"), self.trials))
+
+    def run(
+        self,
+        deadline: float,
+        going_on: Mapping[int, Mapping[int, float]],
+        told: StudyListener,
+        interruption: Interruption,
+    ) -> None:
+        """Go through its trials, as far as there is time (`deadline` is one of `time.monotonic`)."""
+        settings, left = self._study.settings, self._left
+        sampler = OptunaSampler(
+            self.proposals,
+            Objective(settings.objective),
+            self.trials,
+            self._study.resources.concurrency,
+            deadline,
+            told,
+            left,
+            interruption,
+        )
+        scheduler = Remembering(
+            build_scheduler(settings, self._space.highest("epochs")), settings.objective, left.values, going_on
+        )
+        if not sampler.is_finished:
+            _run_tune(self._study, self._context, sampler, scheduler, _End(deadline, interruption))
+        for running in sampler.running():
+            told.trial_ended(running)
+        if self.proposals.duplicates:
+            told.study_told(f"{self.proposals.duplicates} times settings were proposed again, and not trained again")
+        self.outcomes = [*sampler.outcomes, *sampler.running()]
+        self.seconds = sampler.last_report - sampler.first_suggestion
+
+
+def _second_stage(
+    study: Study,
+    prepare: Prepare,
+    optuna_study: optuna.Study,
+    context: TrialContext,
+    left: Earlier,
+    probe: _Stage,
+    listener: StudyListener,
+) -> _Stage | None:
+    """Fine-tuning from the best probe trials, or from those from which it began before; None where there are none."""
+    trials = study.settings.trials - len(probe.outcomes)
+    by_number = {outcome.number: outcome for outcome in probe.outcomes}
+    starts = [by_number[number] for number in earlier_starts(optuna_study)]
+    if not starts:
+        candidates = [
+            outcome
+            for outcome in probe.outcomes
+            if study.data[outcome.params.backbone, outcome.params.image_size].embeddings is not None
+        ]
+        starts = choose_starts(candidates, Objective(study.settings.objective), min(trials, STARTS))
+    if not starts:
+        why = "no trial is left for it" if trials < 1 else "no trial of a backbone with weights has a score"
+        listener.study_told(f"no second stage: {why}")
+        return None
+    from_trials = {outcome.number: outcome.params for outcome in starts}
+    section, data = prepare(from_trials)
+    space = FineTuning.of(study.space, section, from_trials)
+    stage = _Stage(study, optuna_study, space, replace(context, tuned=data), left, first=space.firsts())
+    stage.bound(trials)
+    numbers = ", ".join(map(str, from_trials))
+    listener.study_told(f"fine-tuning starts from trial{'s' if len(from_trials) > 1 else ''} {numbers}")
+    stage.tell(listener)
+    return stage
 
 
 def _going_on(context: TrialContext, left: Earlier) -> dict[int, dict[int, float]]:
@@ -152,7 +280,9 @@ class _Tidy(StudyListener):
             self._context.checkpoint(outcome.number).remove()
 
 
-def _run_tune(study: Study, sampler: OptunaSampler, scheduler: TrialScheduler, stopper: Stopper) -> None:
+def _run_tune(
+    study: Study, context: TrialContext, sampler: OptunaSampler, scheduler: TrialScheduler, stopper: Stopper
+) -> None:
     # Tune's own reporter and warnings would drown ours; the listener tells everything.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -166,7 +296,7 @@ def _run_tune(study: Study, sampler: OptunaSampler, scheduler: TrialScheduler, s
     # (A placement group must ask for something: one byte.)
     own = {"CPU": 0, "memory": 1} if share.workers > 1 else {"CPU": share.cpus, "GPU": share.gpus}
     trainable = tune.with_resources(
-        tune.with_parameters(TrialTrainable, context=study.context()),
+        tune.with_parameters(study.trainable, context=context),
         PlacementGroupFactory([{name: float(amount) for name, amount in own.items() if amount or name == "CPU"}]),
     )
     tuner = tune.Tuner(
@@ -208,8 +338,8 @@ class _End(Stopper):
         return self._interruption.impatient
 
 
-def _outcome(study: Study, sampler: OptunaSampler, interrupted: bool) -> StudyOutcome:
-    outcomes = tuple(sorted([*sampler.outcomes, *sampler.running()], key=lambda outcome: outcome.number))
+def _outcome(study: Study, stages: Sequence[_Stage], interrupted: bool) -> StudyOutcome:
+    outcomes = tuple(sorted((trial for stage in stages for trial in stage.outcomes), key=lambda trial: trial.number))
     scored = [outcome for outcome in outcomes if outcome.value is not None and outcome.state != "failed"]
     if not scored and interrupted:
         raise Interrupted("interrupted before any trial had a score; the same command with --resume goes on from here.")
@@ -227,7 +357,7 @@ def _outcome(study: Study, sampler: OptunaSampler, interrupted: bool) -> StudyOu
         defaults=defaults,
         noise=noise,
         objective=objective,
-        seconds=sampler.last_report - sampler.first_suggestion,
+        seconds=sum(stage.seconds for stage in stages),
         interrupted=interrupted,
     )
 
@@ -236,6 +366,8 @@ def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
     kept = {outcome.best.number, 0, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
+    # Those from which others start stay as well: a fine-tuning trial can't be repeated without.
+    kept |= {trial.params.from_trial for trial in outcome.trials if trial.params.from_trial is not None}
     for trial in outcome.trials:
         if trial.number in kept:
             continue

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import ImgclsError, TrainingError
 from imgcls_ray.search.checkpoint import Progress, TrialCheckpoint
 from imgcls_ray.search.objective import ACCURACY, Objective
+from imgcls_ray.search.record import weights_file
 from imgcls_ray.training.host import DIED
 from imgcls_ray.training.job import TrialData, TrialJob, trial_seed
 from imgcls_ray.training.patience import early_end
@@ -37,17 +38,28 @@ class TrialContext:
     validation: int
     """Pictures in the validation split."""
     objective: Objective = ACCURACY
+    tuned: Mapping[tuple[str, str], TrialData] = field(default_factory=dict)
+    """The same of the second stage's trials; empty where `data` is for such a trial, as for one that is repeated."""
     checkpoint_seconds: float = 2.0
     """Seconds of training after which a trial keeps how far it has come; see `TrialCheckpoint`."""
+    seed_epochs: int | None = None
+    """Epochs that a trial's seed follows from where these are not its own: of a trial that is trained for longer."""
+    starts: Path | None = None
+    """Folder of the study whose trials' heads its trials start from; its own by default."""
 
     def job(self, settings: TrialSettings) -> TrialJob:
         """The job of a trial with these settings."""
-        data = self.data[settings.backbone, settings.image_size]
-        return TrialJob(settings, trial_seed(self.seed, settings), data)
+        place = (settings.backbone, settings.image_size)
+        seeding = settings if self.seed_epochs is None else settings.model_copy(update={"epochs": self.seed_epochs})
+        seed = trial_seed(self.seed, seeding)
+        if settings.from_trial is None:
+            return TrialJob(settings, seed, self.data[place])
+        start = weights_file(self.starts or self.folder, settings.from_trial)
+        return TrialJob(settings, seed, (self.tuned or self.data)[place], start.read_bytes())
 
     def weights_path(self, number: int) -> Path:
         """Where a trial leaves the weights of its best epoch."""
-        return self.folder / "weights" / f"trial-{number:04}.npz"
+        return weights_file(self.folder, number)
 
     def checkpoint(self, number: int) -> TrialCheckpoint:
         """What a trial goes on from after a kill."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 T = TypeVar("T")
+REPEATS, PARENT = "imgcls.from_trial", "mlflow.parentRunId"
 STUDY, STORAGE, TRIAL, STATE, BEST = "imgcls.study", "imgcls.storage", "imgcls.trial", "imgcls.state", "imgcls.best"
 SO_FAR = "best_{}_so_far"
 # The UI draws a figure without steps as a bar, to be compared, and one with steps as a curve.
@@ -52,6 +53,7 @@ class StudyRuns:
             self._unsure = known is not None
             if known is None:
                 tags = {STUDY: info.name, STORAGE: self._storage, "mlflow.source.name": "imgcls run"}
+                tags |= {REPEATS: info.repeats} if info.repeats else {}
                 self.parent = self._create(info.name, tags, at)
             else:
                 best = known.data.metrics.get(SO_FAR.format(info.objective.metric))
@@ -59,7 +61,7 @@ class StudyRuns:
                 self.parent = str(known.info.run_id)
         run = self._client.get_run(self.parent)
         self._client.update_run(self.parent, status="RUNNING")
-        for child in self._search({"mlflow.parentRunId": self.parent}) if self._unsure else ():
+        for child in self._search({PARENT: self.parent}) if self._unsure else ():
             self._trials[int(child.data.tags[TRIAL])] = child.info.run_id
             if child.info.status == "RUNNING" or STATE not in child.data.tags:
                 self._open.add(child.info.run_id)
@@ -74,10 +76,10 @@ class StudyRuns:
         """Make the child run `trial-007`, or open it again after a cut-off."""
         known = self._trials.get(number)
         if known is None and self._unsure:
-            found = next(self._search({"mlflow.parentRunId": str(self.parent), TRIAL: str(number)}), None)
+            found = next(self._search({PARENT: str(self.parent), TRIAL: str(number)}), None)
             known = found.info.run_id if found else None
         if known is None:
-            tags = {"mlflow.parentRunId": str(self.parent), TRIAL: str(number), "mlflow.source.name": "imgcls run"}
+            tags = {PARENT: str(self.parent), TRIAL: str(number), "mlflow.source.name": "imgcls run"}
             known = self._create(f"trial-{number:03d}", tags, at)
         else:
             self._client.update_run(known, status="RUNNING")

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "localhost")
 START_SECONDS = 120.0
+_GUARD = b"[MLflow] Security middleware"
+_LAST_LINES_SECONDS = 5.0
 
 
 def serve_ui(
@@ -56,8 +58,14 @@ def serve_ui(
     page = runs_page(client)
     url = f"http://127.0.0.1:{port}"
     # A session of its own: Ctrl-C in a terminal would else reach each of MLflow's processes, some twice.
-    server = subprocess.Popen(_command(port), env=_environment(address, storage), stdout=2, start_new_session=True)
-    with _stopping(server) as stopped:
+    server = subprocess.Popen(
+        _command(port),
+        env=_environment(address, storage),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with _stopping() as stopped, _told(server):
         _wait_ready(server, url, stopped)
         if ready is not None and not stopped.is_set():
             ready(f"{url}/{page}")
@@ -116,8 +124,29 @@ def _wait_ready(server: "subprocess.Popen[bytes]", url: str, stopped: threading.
 
 
 @contextmanager
-def _stopping(server: "subprocess.Popen[bytes]") -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; at the end the server is gone and the old handlers are back."""
+def _told(server: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """What MLflow prints goes to stderr, but for the line on its guard, which is at work as `_environment` says."""
+
+    def tell(lines: Iterable[bytes]) -> None:
+        for line in lines:
+            if not line.startswith(_GUARD):
+                sys.stderr.write(line.decode(errors="replace"))
+                sys.stderr.flush()
+
+    reader = threading.Thread(target=tell, args=(server.stdout or (),), daemon=True)
+    reader.start()
+    try:
+        yield
+    finally:
+        _end(server)
+        reader.join(_LAST_LINES_SECONDS)
+        if server.stdout and not reader.is_alive():
+            server.stdout.close()
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; at the end the old handlers are back."""
     stopped = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -128,7 +157,6 @@ def _stopping(server: "subprocess.Popen[bytes]") -> Iterator[threading.Event]:
     try:
         yield stopped
     finally:
-        _end(server)
         for number, handler in before.items():
             signal.signal(number, handler)
 

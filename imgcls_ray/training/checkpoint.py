@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -28,3 +28,13 @@ def load_variables(path: Path, variables: Sequence[Any]) -> dict[str, float]:
         for number, variable in enumerate(variables):
             variable.assign(arrays[f"v{number}"])
         return {name: float(arrays[name]) for name in arrays.files if not name[1:].isdigit()}
+
+
+def read_weights(file: BinaryIO) -> list[np.ndarray]:
+    """The weights of a network, of what `save_variables` wrote of all its variables, as `set_weights` takes them.
+
+    Variables count the states of random generators too, of which a network with another dropout has another number.
+    """
+    with np.load(file, allow_pickle=False) as arrays:
+        ordered = [arrays[f"v{number}"] for number in range(len(arrays.files))]
+    return [array for array in ordered if array.dtype.kind == "f"]

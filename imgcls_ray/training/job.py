@@ -29,6 +29,9 @@ class TrialJob:
     settings: TrialSettings
     seed: int
     data: TrialData
+    start: bytes | None = None
+    """A file of weights, of the head that it starts from: as bytes, for its workers may be on other nodes. None: a
+    head with random weights."""
 
 
 FIRST_FIELDS = {

@@ -1,10 +1,13 @@
 """The network of a trial."""
 
+import io
+
 import keras
 
 from imgcls_ray.models.features import build_features
 from imgcls_ray.models.network import assemble, build_head, build_scratch
 from imgcls_ray.models.tail import section, trainable_copy
+from imgcls_ray.training.checkpoint import read_weights
 from imgcls_ray.training.job import TrialJob
 
 
@@ -20,13 +23,17 @@ def build_network(job: TrialJob, backbone: keras.Model | None) -> keras.Model:
     """What a trial trains; probabilities out.
 
     A head (features in), the last layers of the backbone and a head (maps in), or a whole network (pixels in).
-    Weights follow from the job's seed and the backbone: every worker that builds it starts from the same.
+    Weights follow from the job's seed, the backbone and the head that it starts from: every worker that builds it
+    starts from the same. With a head that was trained before on the frozen features, and the last layers trained only
+    then, this is LP-FT (Kumar et al., 2022): a random head would first distort what the backbone knows.
     """
     keras.utils.set_random_seed(job.seed)
     settings, data = job.settings, job.data
     if data.embeddings is None:
         return build_scratch(settings, data.size, data.channels, data.classes)
     head = build_head(settings, data.embeddings.features, data.classes)
+    if job.start is not None:
+        head.set_weights(read_weights(io.BytesIO(job.start)))
     if settings.unfrozen_layers == 0 or backbone is None:
         return head
     tail = trainable_copy(section(backbone, settings.unfrozen_layers, 0))

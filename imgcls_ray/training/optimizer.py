@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 
 from imgcls_ray.config import TrialSettings
+from imgcls_ray.training.fused import SGD, Adam, AdamW, RMSprop
 
 
 class Group(NamedTuple):
@@ -34,10 +35,10 @@ def _optimizer(settings: TrialSettings) -> keras.optimizers.Optimizer:
     """The optimiser with its own learning rate left to the loop, which sets it before each step."""
     match settings.optimizer:
         case "sgd":
-            return keras.optimizers.SGD(settings.learning_rate, momentum=settings.momentum, nesterov=True)
+            return SGD(settings.learning_rate, momentum=settings.momentum, nesterov=True)
         case "rmsprop":
-            return keras.optimizers.RMSprop(settings.learning_rate, momentum=settings.momentum)
+            return RMSprop(settings.learning_rate, momentum=settings.momentum)
         case "adamw":
-            return keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
+            return AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
         case "adam":
-            return keras.optimizers.Adam(settings.learning_rate)
+            return Adam(settings.learning_rate)

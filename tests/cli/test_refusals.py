@@ -87,6 +87,7 @@ def test_a_class_with_one_picture(imgcls: Call, tmp_path: Path, storage: Path) -
         (("--space", "quik"), "did you mean 'quick'?"),
         (("--space", "none.yaml"), "received 'none.yaml'"),
         (("--backbone", "mobilenet_v2_0.36"), "did you mean 'mobilenet_v2_0.35'?"),
+        (("--backbone", "bundle:none"), "A backbone bundle:PATH names the folder of a bundle"),
         (("--study", "../x"), "A study's name"),
         (("--tracking-uri", "file:runs"), "no longer records into plain folders"),
         (("--tracking-uri", "ftp://host"), "A tracking address is"),
@@ -114,7 +115,7 @@ def test_a_value_that_breaks_a_rule(
         ("parameters: {droput: 0.1}", "did you mean 'dropout'?"),
         ("parameters: {dropout: {type: float, low: 0.0, high: 0.5, default: 0.9}}", "the default 0.9 is not within"),
         ("parameters: {backbone: {type: choice, values: [], default: cnn}}", "backbone"),
-        ("- a", "must have the one key 'parameters'"),
+        ("- a", "must have the key 'parameters'"),
     ],
 )
 def test_a_search_space_that_can_not_be(
@@ -198,6 +199,14 @@ def test_pictures_and_folders_are_looked_for_before_the_model(imgcls: Call, tmp_
     assert "Each picture must be a file" in imgcls("classify", tmp_path / "none.jpg", *options).sentence
     assert "which is a folder" in imgcls("classify", tmp_path, *options).sentence
     assert "There is no folder" in imgcls("evaluate", tmp_path / "none", *options).sentence
+
+
+@pytest.mark.parametrize(
+    ("trial", "sentence"),
+    [("old", "STUDY/NUMBER"), ("old/0", "There is no study 'old'"), ("0" * 32, "Nothing is recorded")],
+)
+def test_a_trial_that_is_not_there(imgcls: Call, storage: Path, trial: str, sentence: str) -> None:
+    assert sentence in imgcls("fit", "--from-trial", trial, "--storage", storage).sentence
 
 
 def test_ui_without_records(imgcls: Call, storage: Path) -> None:

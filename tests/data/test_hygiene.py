@@ -226,7 +226,7 @@ def test_a_group_of_the_source_is_not_split_by_folders() -> None:
         row("test/1.jpg", split="test"),
     ]
     result = fresh(source)
-    assert result[1].reason == "near copy in another split (val/1.jpg, val)"
+    assert result[1].reason == "same group in another split (val/1.jpg, val)"
     assert [r.group for r in result] == ["p1", "p1", "p2", None]
 
 

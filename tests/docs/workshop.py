@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.conftest import write_tree
 from tests.docs.blocks import Block, blocks
+from tests.docs.warm import Warm
 
 SERVERS = {"imgcls serve": 8000, "imgcls ui": 5000}
 """Commands that stay in the foreground, and the port each takes by default."""
@@ -35,16 +36,22 @@ class Workshop:
         }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self._environment = kept | {"DATA": str(folder / "flowers"), "PATH": path, "PYTHONUNBUFFERED": "1"}
+        self._warm = Warm(folder, self._environment)
         self._server: subprocess.Popen[bytes] | None = None
         self._port = (0, 0)
         self._done: set[str] = set()
 
-    def run_page(self, page: Path) -> None:
-        """Run a page: files and shell blocks in their order, then its Python blocks as one program.
+    def close(self) -> None:
+        """End what still runs."""
+        self._warm.stop()
+
+    def run_page(self, page: Path, python: bool = True) -> None:
+        """Run a page: files and shell blocks in their order, then, if wanted, its Python blocks as one
+        program.
 
         A `yaml` block that begins with `# NAME.yaml` is written to that file; a `json` block has the form of what the
         block above it printed; a server runs until the next block that is no `curl`; what ran before, word for word,
-        is not run again.
+        is not run again. Servers are programs of their own; all else runs in one, see warm.py.
         """
         answer = ""
         found = [block for block in blocks(page) if block.not_run is None]
@@ -62,8 +69,9 @@ class Workshop:
         finally:
             self._stop_server()
         program = "".join("\n" * 2 + block.small for block in found if block.language == "python")
-        if program:
-            self._call([sys.executable, "-c", program], f"{page.name}, Python")
+        if python and program:
+            self._warm.start()
+            self._call([str(self._warm.bin / "page"), program], f"{page.name}, Python")
 
     def _write(self, block: Block) -> None:
         name = re.match(r"# ([\w-]+\.yaml)\n", block.text)
@@ -79,14 +87,22 @@ class Workshop:
         self._stop_server()
         server = next((server for server in SERVERS if command.startswith(server)), None)
         if server is None:
-            return self._call(["bash", "-euo", "pipefail", "-c", command], block.place)
+            self._warm.start()
+            return self._call(["bash", "-euo", "pipefail", "-c", command], block.place, self._warm.bin)
         self._start_server(command.strip(), SERVERS[server], block.place)
         return ""
 
-    def _call(self, command: list[str], place: str) -> str:
-        done = subprocess.run(
-            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=BLOCK_SECONDS
-        )
+    def _call(self, command: list[str], place: str, first: Path | None = None) -> str:
+        """What a command prints; programs are looked for in `first`, if given, before all others."""
+        path = f"{first}{os.pathsep}" * bool(first) + self._environment["PATH"]
+        environment = {**self._environment, "PATH": path}
+        try:
+            done = subprocess.run(
+                command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=BLOCK_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            self._warm.stop()  # the next block gets another one
+            raise
         said = done.stdout[-2000:] + done.stderr[-4000:]
         assert done.returncode == 0, f"{place} ended with {done.returncode}:\n{said}"
         return done.stdout

@@ -46,7 +46,7 @@ def job(two_nodes: TwoNodes) -> tuple[subprocess.CompletedProcess[str], dict[str
     [block] = [block for block in blocks(PAGE) if "ray job submit" in block.text and not block.not_run]
     data = write_tree(two_nodes.root / "pictures", classes=2, each=40)
     command = block.text.strip().replace(SHARED, str(two_nodes.root / "runs"))
-    small = "--backbone cnn --image-size 24 --trials 2 --epochs 10000 --time-budget 30s --json"
+    small = "--backbone cnn --image-size 24 --trials 2 --epochs 10000 --time-budget 20s --json"
     done = two_nodes.run("bash", "-ec", f"{command} {small}", DATA=str(data))
     document = [line for line in done.stdout.splitlines() if line.startswith("{")]
     assert document, done.stdout + done.stderr

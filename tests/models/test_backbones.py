@@ -33,7 +33,7 @@ def test_columns_are_whole_and_file_names_are_unique() -> None:
         assert entry.name == name
         assert re.fullmatch(r"[a-z0-9_.]+", name)
         assert entry.scaling in ("tf", "caffe", "torch", "none")
-        assert 32 <= entry.min_size <= entry.native_size <= 600
+        assert 32 <= entry.min_size <= entry.native_size.height == entry.native_size.width <= 600
         assert entry.weights_file.endswith(".h5")
         assert entry.weights_url.startswith("https://storage.googleapis.com/")
         assert entry.weights_hash is None or re.fullmatch(r"[0-9a-f]{32}|[0-9a-f]{64}", entry.weights_hash)
@@ -55,7 +55,7 @@ def test_keras_would_ask_for_the_same_file(name: str, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(file_utils, "get_file", get_file)
     entry = BACKBONES[name]
-    shape = (entry.native_size, entry.native_size, 3)
+    shape = (*entry.native_size, 3)
     with pytest.raises(Asked):
         getattr(keras.applications, entry.keras_name)(include_top=False, input_shape=shape, **entry.arguments)
     assert asked == {"file": entry.weights_file, "url": entry.weights_url, "hash": entry.weights_hash}
@@ -72,9 +72,9 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
 
 
 def test_pictures_too_small_are_told_with_both_sizes() -> None:
-    backbone("xception").check_size(Size(71, 71))
+    backbone("xception").check_pictures(Size(71, 71), 3)
     with pytest.raises(SettingsError, match=r"at least 71 x 71 pixels; received 71 x 70"):
-        backbone("xception").check_size(Size(71, 70))
+        backbone("xception").check_pictures(Size(71, 70), 3)
 
 
 def test_the_docs_show_the_table_as_it_is() -> None:

@@ -39,6 +39,11 @@ CASES: list[tuple[str, list[ManifestRow], tuple[str, ...]]] = [
     ("leaks", [rejected("cat/x.jpg", "near copy in another split (cat/y.jpg, test)")], ("1 picture was", "given")),
     (
         "leaks",
+        [rejected(f"cat/x{n}.jpg", "same group in another split (cat/y.jpg, test)") for n in range(2)],
+        ("2 pictures were", "same group", "given"),
+    ),
+    (
+        "leaks",
         [rejected(f"cat/x{n}.jpg", "ties two splits together (a in train, b in test)") for n in range(2)],
         ("2 pictures were", "two splits"),
     ),

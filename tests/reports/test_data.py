@@ -140,12 +140,14 @@ def test_left_out_near_copies_are_shown_with_their_group() -> None:
     rows = [
         row("a/1.jpg", "test", group="near-1"),
         rejected("a/2.jpg", "near copy in another split (a/1.jpg, test)", group="near-1"),
+        rejected("a/4.jpg", "same group in another split (a/1.jpg, test)"),
         rejected("a/3.jpg", "ties two splits together (a/1.jpg in test, a/9.jpg in train)", group="near-1"),
     ]
     report = report_of(rows)
     assert report.near.pictures == 3
-    assert (report.leaks.near_left_out, report.leaks.ties_left_out) == (1, 1)
-    assert len(report.leaks.examples) == 2
+    leaks = report.leaks
+    assert (leaks.near_left_out, leaks.ties_left_out, leaks.group_left_out) == (1, 1, 1)
+    assert len(leaks.examples) == 3
 
 
 def test_expected_leaks_are_what_drawing_at_random_gives() -> None:

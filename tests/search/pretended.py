@@ -1,4 +1,7 @@
-"""A study whose trials only pretend to train: no TensorFlow, some ms an epoch, values that follow from the settings."""
+"""A study whose trials only pretend to train: no TensorFlow, some ms an epoch, values that follow from the settings.
+
+With data the same trials are trained.
+"""
 
 import math
 import os
@@ -9,13 +12,13 @@ from typing import Any
 
 import ray
 
-import imgcls_ray.search.study as studies
 from imgcls_ray.config import SearchSettings, Size
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome
 from imgcls_ray.search.parameters import Choice, Fixed, Float
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.space import SearchSpace
+from imgcls_ray.search.study import Study, run_study
 from imgcls_ray.search.trainable import TrialContext, TrialTrainable
 from imgcls_ray.training.job import TrialData, TrialJob
 from imgcls_ray.training.runner import Runner
@@ -42,6 +45,8 @@ class Pretender(Runner):
         settings = job.settings
         self.step = 1 / (2 + abs(math.log10(settings.learning_rate) + 2.5) + settings.dropout)
         self.state = 0.0 if settings.optimizer == "adam" else 0.1
+        if job.start is not None:
+            self.state += float(job.start)
 
     def train_epoch(self) -> dict[str, float]:
         time.sleep(0.02)
@@ -73,29 +78,41 @@ class PretendedTrainable(TrialTrainable):
         self._take(config)
 
 
+class WatchedTrainable(TrialTrainable):
+    """Trains in earnest, and says in which process."""
+
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:
+        (context.folder / PID).write_text(str(os.getpid()))
+        super().setup(config, context)
+
+
 def run(
-    folder: Path, trials: int, listener: StudyListener | None = None, every: float = 0, concurrency: int = 1
+    folder: Path,
+    trials: int,
+    listener: StudyListener | None = None,
+    every: float = 0,
+    concurrency: int = 1,
+    data: Path | None = None,
 ) -> StudyOutcome:
-    """Run the study in `folder`, or take it up. Ray must be initialised."""
-    study = studies.Study(
+    """Run the study in `folder`, or take it up; `data` is a set of three classes at 8 pixels. Ray must run."""
+    study = Study(
         info=StudyInfo("s", trials, {}, {}),
         folder=folder,
         space=SPACE,
         settings=SearchSettings(trials=trials, checkpoint_seconds=every),
-        data={("cnn", "native"): TrialData(folder, Size(8, 8), 3, 2)},
+        data={("cnn", "native"): TrialData(data or folder, Size(8, 8), 3, 3)},
         resources=TrialResources(concurrency, 1, 1, 0),
         validation=100,
+        trainable=WatchedTrainable if data else PretendedTrainable,
     )
-    before, studies.TrialTrainable = studies.TrialTrainable, PretendedTrainable  # type: ignore[misc]
-    try:
-        with sole_driver(folder):
-            return studies.run_study(study, listener or StudyListener())
-    finally:
-        studies.TrialTrainable = before  # type: ignore[misc]
+    with sole_driver(folder):
+        return run_study(study, listener or StudyListener())
 
 
 if __name__ == "__main__":
-    ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
+    address, place, trials, every, concurrency, *data = sys.argv[1:]
+    ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     from tests.search import pretended  # by its name, so that the actors find it
 
-    pretended.run(Path(sys.argv[2]), int(sys.argv[3]), every=float(sys.argv[4]), concurrency=int(sys.argv[5]))
+    pictures = Path(data[0]) if data else None
+    pretended.run(Path(place), int(trials), every=float(every), concurrency=int(concurrency), data=pictures)

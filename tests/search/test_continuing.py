@@ -62,7 +62,9 @@ def test_what_it_can_not_have_is_left_out(old: optuna.Study) -> None:
 def test_the_best_are_tried_after_the_defaults_and_no_other_again(old: optuna.Study) -> None:
     before = fitting(old, space())
     new = optuna.create_study(direction="maximize")
-    proposals = Proposals(new, space(), SearchSettings(), 1, before, best_first(before, MAXIMIZE))
+    proposals = Proposals(
+        new, space(), SearchSettings(), 1, before, [one.params for one in best_first(before, MAXIMIZE)]
+    )
     tried: list[TrialSettings] = []
     for _ in range(4):
         proposal = proposals.next()

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from imgcls_ray.config import PreprocessSettings
 from imgcls_ray.search.journal import JOURNAL, read_study
 from imgcls_ray.search.listener import StudyListener, StudyOutcome
 from imgcls_ray.search.rows import trial_rows
+from tests.conftest import ingested
 from tests.search.pretended import EPOCHS, PID, run
 
+BY_HAND = "IMGCLS_TEST_KILLS" in os.environ
 KILLS = int(os.environ.get("IMGCLS_TEST_KILLS", "3"))
 """More of them by hand: each takes as long as a driver takes to start."""
 TRIALS = 2 * max(KILLS, 6)
@@ -36,15 +39,18 @@ def told(journal: Path) -> collections.Counter[int]:
 
 
 def trials(outcome: StudyOutcome) -> list[tuple[object, ...]]:
-    return [(one.number, one.state, one.value, one.params, one.epochs, one.metrics) for one in outcome.trials]
+    return [
+        (one.number, one.state, one.value, one.params, one.epochs, {**one.metrics, "seconds": 0})
+        for one in outcome.trials
+    ]
 
 
-def kill_at(folder: Path, moments: list[int], every: float, concurrency: int) -> None:
+def kill_at(folder: Path, moments: list[int], every: float, concurrency: int, trials: int, *data: Path) -> None:
     """Kill a driver of the study whenever its journal has come to so many lines."""
     import ray
 
     address = ray.get_runtime_context().gcs_address
-    words = [address, folder, TRIALS, every, concurrency]
+    words = [address, folder, trials, every, concurrency, *data]
     command = [sys.executable, "-m", "tests.search.pretended", *map(str, words)]
     for moment in moments:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as driver:
@@ -68,7 +74,7 @@ def test_a_study_whose_driver_is_killed_ends_as_one_that_was_not(
     undisturbed: tuple[StudyOutcome, int], tmp_path: Path, every: float
 ) -> None:
     expected, length = undisturbed
-    kill_at(tmp_path, sorted(random.sample(range(2, length - 1), KILLS)), every, concurrency=1)
+    kill_at(tmp_path, sorted(random.sample(range(2, length - 1), KILLS)), every, 1, TRIALS)
     outcome = run(tmp_path, TRIALS, every=every)
     assert trials(outcome) == trials(expected)
     assert outcome.best == outcome.trials[expected.best.number]
@@ -78,7 +84,7 @@ def test_a_study_whose_driver_is_killed_ends_as_one_that_was_not(
 
 @pytest.mark.timeout(120 + 60 * KILLS)
 def test_with_several_at_once_each_trial_ends_once(undisturbed: tuple[StudyOutcome, int], tmp_path: Path) -> None:
-    kill_at(tmp_path, sorted(random.sample(range(2, undisturbed[1] - 20), KILLS)), 0, concurrency=2)
+    kill_at(tmp_path, sorted(random.sample(range(2, undisturbed[1] - 20), KILLS)), 0, 2, TRIALS)
     outcome = run(tmp_path, TRIALS, concurrency=2)
     assert [trial.number for trial in outcome.trials] == list(range(TRIALS))
     assert told(tmp_path / JOURNAL) == dict.fromkeys(range(TRIALS), 1)
@@ -86,7 +92,7 @@ def test_with_several_at_once_each_trial_ends_once(undisturbed: tuple[StudyOutco
 
 
 class Watcher(StudyListener, ABC):
-    """Does something once, after the third epoch of the first trial."""
+    """Does something once, after the third epoch of a trial that it saw begin."""
 
     def __init__(self) -> None:
         self.epochs: list[tuple[int, int]] = []
@@ -94,7 +100,7 @@ class Watcher(StudyListener, ABC):
 
     def epoch_ended(self, number: int, epoch: int, metrics: dict[str, float]) -> None:
         self.epochs.append((number, epoch))
-        if (number, epoch) == (0, 3) and not self.done:
+        if epoch == 3 and (number, 1) in self.epochs and not self.done:
             self.done = self.act()
 
     @abstractmethod
@@ -127,6 +133,25 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint(
     epochs = [epoch for number, epoch in killer.epochs if number == 0]
     assert epochs in ([1, 2, 3, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6])
     assert trials(outcome) == trials(undisturbed[0])
+
+
+@pytest.mark.skipif(not BY_HAND, reason="each worker that starts loads TensorFlow: by hand, with IMGCLS_TEST_KILLS=20")
+@pytest.mark.timeout(240 + 60 * KILLS)
+def test_with_real_training_neither_a_driver_nor_a_worker_that_is_killed_changes_a_result(
+    ray_local: None, pictures: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "set"
+    ingested(pictures, data, PreprocessSettings(image_size=8))
+    expected = run(tmp_path / "undisturbed", TRIALS, data=data)
+    moments = sorted(random.sample(range(2, lines(tmp_path / "undisturbed" / JOURNAL) // 2), KILLS))
+    folder = tmp_path / "killed"
+    kill_at(folder, moments, 0, 1, TRIALS, data)
+    killer = Killer(folder)
+    outcome = run(folder, TRIALS, killer, data=data)
+    assert killer.done == 1
+    assert trials(outcome) == trials(expected)
+    assert told(folder / JOURNAL) == dict.fromkeys(range(TRIALS), 1)
+    assert len({trial.params.model_dump_json() for trial in outcome.trials}) == TRIALS
 
 
 def test_ctrl_c_gives_the_best_so_far_and_the_study_can_be_taken_up(

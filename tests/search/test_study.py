@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-import imgcls_ray.search.study as studies
 from imgcls_ray.config import SearchSettings, Size
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome
 from imgcls_ray.search.parameters import Choice, Fixed, Float
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.space import SearchSpace
+from imgcls_ray.search.study import Study, run_study
 from imgcls_ray.training.job import TrialData
 from tests.search.pretended import EPOCHS, PretendedTrainable
 
@@ -38,9 +38,8 @@ class Notes(StudyListener):
         self.told.append(sentence)
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[StudyOutcome, Notes]:
-    monkeypatch.setattr(studies, "TrialTrainable", PretendedTrainable)
-    study = studies.Study(
+def run(folder: Path, **settings: Any) -> tuple[StudyOutcome, Notes]:
+    study = Study(
         info=StudyInfo("s", 30, {}, {}),
         folder=folder,
         space=SPACE,
@@ -48,10 +47,11 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple
         data={("cnn", "native"): TrialData(folder, Size(8, 8), 3, 2)},
         resources=TrialResources(1, 1, 1, 0),
         validation=1000,
+        trainable=PretendedTrainable,
     )
     notes = Notes()
     with sole_driver(folder):
-        return studies.run_study(study, notes), notes
+        return run_study(study, notes), notes
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple
     ],
 )
 def test_a_finite_space_is_gone_through_once(
-    settings: dict[str, str], words: str, ray_local: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, str], words: str, ray_local: None, tmp_path: Path
 ) -> None:
-    outcome, notes = run(tmp_path, monkeypatch, **settings)
+    outcome, notes = run(tmp_path, **settings)
     assert notes.trials == 9
     assert notes.told[0] == "the space has 9 different settings: no more trials than that"
     assert words in notes.told[1]

@@ -67,6 +67,7 @@ def test_the_ui_shows_the_studies_on_loopback_until_ctrl_c(storage: Path) -> Non
         out, err = ui.communicate(timeout=30)
     assert (ui.returncode, out) == (0, "ended\n")
     assert "Traceback" not in err
+    assert "Security middleware" not in err
     deadline = time.monotonic() + 10
     while ("0100007F", port) in listening() and time.monotonic() < deadline:
         time.sleep(0.1)

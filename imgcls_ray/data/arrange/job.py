@@ -4,7 +4,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -178,8 +178,8 @@ class _Job:
         found: dict[str, Scanned] = {}
         bad: Counter[str] = Counter()
         recipe = Recipe(plan.pixel_ops(settings), settings.near_duplicates, pixels=False)
-        with storing(self.folder):
-            for block in scan(new, source.reader, recipe, self.work):
+        with storing(self.folder), closing(scan(new, source.reader, recipe, self.work)) as blocks:
+            for block in blocks:
                 found |= {one.path: one for one in block}
                 bad.update(cause(one.reason) for one in block if one.reason)
                 self._advance(len(block))

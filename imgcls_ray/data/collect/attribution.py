@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from imgcls_ray.data.collect.record import Entry, refused
-from imgcls_ray.data.files import write_atomic
+from imgcls_ray.data.collect.record import Entry
+from imgcls_ray.data.files import storage_error, write_atomic
 
 ATTRIBUTION = "ATTRIBUTION.csv"
 COLUMNS = ("file", "title", "creator", "source", "license", "license_url", "url", "credit")
@@ -30,7 +30,7 @@ def write_attribution(root: Path, entries: Iterable[Entry]) -> None:
     try:
         write_atomic(root / ATTRIBUTION, text.getvalue().encode("utf-8", "backslashreplace"))
     except OSError as error:
-        raise refused(root / ATTRIBUTION, error) from error
+        raise storage_error(root / ATTRIBUTION, error) from error
 
 
 def credit(entry: Entry) -> str:

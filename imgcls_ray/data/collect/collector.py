@@ -15,10 +15,11 @@ from imgcls_ray.data.collect.base import Candidate, Provider, Row
 from imgcls_ray.data.collect.client import Client, Limits
 from imgcls_ray.data.collect.errors import Again, FetchError
 from imgcls_ray.data.collect.folder import Folder, check_head, check_picture
-from imgcls_ray.data.collect.record import RECORD, SEARCHES, Entry, JsonLines, refused
+from imgcls_ray.data.collect.record import RECORD, SEARCHES, Entry, JsonLines
 from imgcls_ray.data.collect.report import Collected, CollectListener, Counts
 from imgcls_ray.data.collect.searches import KeptSearches
 from imgcls_ray.data.collect.settings import CollectSettings
+from imgcls_ray.data.files import storage_error
 
 ACCEPT = "image/jpeg,image/png,image/webp,image/gif,image/tiff,image/bmp;q=0.9,*/*;q=0.1"
 
@@ -63,7 +64,7 @@ def collect(
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise refused(out, error) from error
+            raise storage_error(out, error) from error
         record = stack.enter_context(JsonLines(out / RECORD))
         if provider.asks:
             provider = KeptSearches(provider, stack.enter_context(JsonLines(out / SEARCHES)), what)

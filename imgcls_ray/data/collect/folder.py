@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcls_ray.data.collect.errors import Again, FetchError
-from imgcls_ray.data.collect.record import Entry, refused
-from imgcls_ray.data.files import write_atomic
+from imgcls_ray.data.collect.record import Entry
+from imgcls_ray.data.files import storage_error, write_atomic
 from imgcls_ray.data.header import sniff
 from imgcls_ray.data.pixels import PixelOps, decode, read_header
 from imgcls_ray.errors import DataError, ImageError
@@ -83,7 +83,7 @@ class Folder:
                 for path in sorted((root / name).iterdir()) if (root / name).is_dir() else ():
                     self._look_at(path, name, recorded)
         except OSError as error:
-            raise refused(root, error) from error
+            raise storage_error(root, error) from error
 
     def holds(self, file: str) -> bool:
         """Whether a recorded file is still there."""
@@ -106,7 +106,7 @@ class Folder:
             (self.root / name).mkdir(parents=True, exist_ok=True)
             write_atomic(self.root / file, data)
         except OSError as error:
-            raise refused(self.root / file, error) from error
+            raise storage_error(self.root / file, error) from error
         self._files[digest] = file
         return Kept(file, digest, new=True)
 

@@ -76,7 +76,7 @@ class JsonLines:
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise refused(path, error) from error
+            raise storage_error(path, error) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -123,9 +123,4 @@ class JsonLines:
                 data = data[os.write(self._file, data) :]
             os.fsync(self._file)
         except OSError as error:
-            raise refused(self._path, error) from error
-
-
-def refused(path: Path, error: OSError) -> StorageError:
-    """The sentence for a file system that refuses to write `path`."""
-    return StorageError(str(storage_error(path, error)).replace("--storage", "--out"))
+            raise storage_error(self._path, error) from error
