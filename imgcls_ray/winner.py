@@ -111,9 +111,9 @@ def _is_of(card: Card, trial: TrialOutcome) -> bool:
     )
 
 
-def measure(bundle: Bundle, found: Preprocessed, split: Split) -> Metrics:
+def measure(model: Bundle | Engine, found: Preprocessed, split: Split) -> Metrics:
     """Score a model on one split of a preprocessed set."""
-    return score(*_answers(bundle, found, split), found.index.labels.names)
+    return score(*_answers(model, found, split), found.index.labels.names)
 
 
 def _answers(model: Bundle | Engine, found: Preprocessed, split: Split) -> tuple[np.ndarray, np.ndarray]:
