@@ -68,7 +68,8 @@ def fit(
     except Interrupted as error:
         raise Interrupted("interrupted before an epoch ended; the same command begins again.") from error
     here = values_of(Storage.open(storage).study(result.study.name), result.study.name, 0)
-    return FitResult(found, Comparison(found.values, here), result)
+    curve = Comparison(found.values, here, found.outcome.metrics, result.study.best.metrics)
+    return FitResult(found, curve, result)
 
 
 def settings_again(

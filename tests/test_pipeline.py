@@ -158,7 +158,7 @@ def test_a_trial_again_has_the_curve_of_its_study(finished: tuple[api.RunResult,
     again = api.fit(f"{study.name}/{pruned.number}", str(storage))
     assert again.curve.compared == pruned.epochs
     assert again.curve.first_difference is None
-    assert again.curve.sentence.startswith("the same curve as in the study")
+    assert again.curve.same
     (trained,) = again.run.study.trials
     assert trained.epochs == pruned.params.epochs  # to its end, wherever its study stopped it
     assert trained.params == pruned.params
