@@ -44,8 +44,8 @@ def fit(
 ) -> FitResult:
     """Train a trial of a study in `storage` again, from its beginning, measure it on the test split and register it.
 
-    The settings, pictures, embeddings and the seed are the study's, so its curve is too, to the last bit on CPUs with
-    one worker. A trial that was stopped early goes to its end this time.
+    The settings, pictures, embeddings and the seed are the study's, so its curve is too, to the last bit with one
+    worker on one CPU. A trial that was stopped early goes to its end this time.
 
     Args:
         trial: `STUDY/NUMBER`, or the id of the trial's run in MLflow.
