@@ -66,7 +66,10 @@ def fit(
     try:
         result = run(settings, listener)
     except Interrupted as error:
-        raise Interrupted("interrupted before an epoch ended; the same command begins again.") from error
+        raise Interrupted(
+            f"interrupted before an epoch ended; 'imgcls run {settings.data} --study {settings.study} --resume' with "
+            "the same --storage goes on from here."
+        ) from error
     here = values_of(Storage.open(storage).study(result.study.name), result.study.name, 0)
     curve = Comparison(found.values, here, found.outcome.metrics, result.study.best.metrics)
     return FitResult(found, curve, result)
