@@ -156,7 +156,8 @@ def test_two_objectives_have_a_front() -> None:
     for value, size in ((0.7, 2.0), (0.8, 3.0), (0.6, 2.5), (0.9, 9.0)):
         trial = study.ask()
         chosen = TrialSettings(learning_rate=trial.suggest_float("learning_rate", 1e-4, 1e-2))
-        note_value(trial, value, 1)
+        note_value(trial, value / 2, 1)
+        note_value(trial, value, 2)
         metrics = {"val_accuracy": value, "val_loss": 1 - value}
         outcome = TrialOutcome(trial.number, "complete", value, chosen, 1, 1.0, metrics, second=size)
         note_outcome(trial, outcome, [value, size])

@@ -60,7 +60,7 @@ class _Painter:
             words = f"{report.words} and {report.second} of each trial, with the front of both"
             yield drawn("front", words, (WIDE, 3.4), self._front)
         curves = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
-        if any(trial.intermediate_values for trial in curves):
+        if any(len(trial.intermediate_values) > 1 for trial in curves):
             yield drawn("curves", f"{report.words} of each trial after each epoch", (WIDE, 3.6), self._curves)
         judged = [one for one in report.parameters if one.importance is not None]
         if judged:
