@@ -20,6 +20,7 @@ from imgcls_ray.listener import RunListener
 from imgcls_ray.plan import SETTINGS, Plan, is_prepared, make_plan
 from imgcls_ray.reports.page import REPORT, write_data_report
 from imgcls_ray.result import RunResult, Seconds, StageResult
+from imgcls_ray.search.constraints import check_defaults
 from imgcls_ray.search.journal import JOURNAL, LOCK, note_result, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyOutcome
 from imgcls_ray.search.record import AFFORDABLE, FINGERPRINT, RECORD, RESULT, known_study
@@ -110,10 +111,12 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
 
     if plan.settings.resume:
         listener.step_started("resume", f"the study {plan.study}")
+    check_defaults(plan.space, plan.inputs, resources.workers)
     clock = _Clock(time.perf_counter())
     sets = _preprocess(plan, listener)
     preprocess_seconds = clock.lap()
     space, note = affordable(plan, sets, resources.gpus > 0)
+    check_defaults(space, plan.inputs, resources.workers)
     plan = replace(plan, space=space)
     embedder = Embedder(plan, sets, listener)
     tuner = FineTuner(plan, sets, embedder, listener, resources.gpus > 0)

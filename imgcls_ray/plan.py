@@ -19,9 +19,11 @@ from imgcls_ray.search.loading import load_space
 from imgcls_ray.search.record import StudyRecord, deciding, known_study, newest_unfinished
 from imgcls_ray.search.repeating import RepeatedTrial, find_trial
 from imgcls_ray.search.samplers import check_sampler
+from imgcls_ray.search.second import check_second
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.storage import Storage, folder_name
 from imgcls_ray.tracking.location import check_reachable, resolve_uri
+from imgcls_ray.training.job import Input
 from imgcls_ray.training.weighting import class_weights
 
 SETTINGS = "settings.yaml"
@@ -83,6 +85,21 @@ class Plan:
         return self.repeated.cut if self.repeated else self.space.highest("unfrozen_layers")
 
     @property
+    def inputs(self) -> dict[tuple[str, str], Input]:
+        """What decides the shapes of networks, by backbone and image size as the search space writes it."""
+        if self.prepared:
+            labels, channels = self.prepared.index.labels, self.prepared.index.pixels.channels
+        elif self.source:
+            labels = self.source.labels
+            channels = 1 if self.settings.preprocess.colorspace == "grayscale" else 3
+        else:
+            raise RuntimeError("a plan has pictures or a set of them")
+        return {
+            (name, text): Input(size, channels, len(labels), self.pretrained(name))
+            for (name, text), size in self.sizes.items()
+        }
+
+    @property
     def model_name(self) -> str:
         """Its name in the model registry."""
         return self.settings.tracking.model_name or folder_name(self.name)
@@ -113,6 +130,7 @@ def make_plan(settings: RunSettings) -> Plan:
     repeated = find_trial(storage.studies, settings.from_trial) if settings.from_trial else None
     space = (repeated.space if repeated else load_space(settings.search.space)).narrowed(settings.search)
     check_sampler(settings.search, space)
+    check_second(settings.search, space)
     _check_weighting(space, labels)
     own = Size(prepared.index.pixels.height, prepared.index.pixels.width) if prepared else None
     gray = settings.preprocess.colorspace == "grayscale"

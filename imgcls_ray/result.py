@@ -76,6 +76,7 @@ class RunResult:
             "leader": {"trial": self.study.leader.number, **_figures(self.study.leader)},
             "objective": self.study.objective.metric,
             "noise": self.study.noise,
+            **self._pair(),
             "certainty": self.certainty.to_json() if self.certainty else None,
             "test": {"accuracy": self.test.accuracy, "f1_macro": self.test.f1_macro, "loss": self.test.loss},
             "stages": {name: stage.to_json() for name, stage in self.stages.items()} or None,
@@ -96,6 +97,13 @@ class RunResult:
             "data": self.data,
             "reused": self.reused,
         }
+
+    def _pair(self) -> dict[str, Any]:
+        """What there is to tell of a second objective."""
+        if self.study.second is None:
+            return {}
+        front = [{"number": trial.number, "values": [trial.value, trial.second]} for trial in self.study.front]
+        return {"second_objective": self.study.second.metric, "front": front}
 
 
 def _figures(trial: TrialOutcome | None) -> dict[str, float | None]:

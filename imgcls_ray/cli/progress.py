@@ -11,7 +11,7 @@ from imgcls_ray.cli.output import INDENT, Output
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.listener import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
-from imgcls_ray.search.objective import ACCURACY
+from imgcls_ray.search.objective import ACCURACY, Second
 
 MARGIN = " " * (INDENT + 1)
 WIDE = 80
@@ -42,6 +42,7 @@ class Progress(RunListener):
         self._trials, self._running, self._ended = 0, 0, 0
         self._best: float | None = None
         self._objective = ACCURACY
+        self._second: Second | None = None
 
     def __enter__(self) -> "Progress":
         self._bars.start()
@@ -68,7 +69,7 @@ class Progress(RunListener):
         self._out.line(MARGIN + summary, after=f"({time.perf_counter() - self._started:.1f} s)")
 
     def study_started(self, study: StudyInfo) -> None:
-        self._trials, self._objective = study.trials, study.objective
+        self._trials, self._objective, self._second = study.trials, study.objective, study.second
         self._show()
 
     def study_told(self, sentence: str) -> None:
@@ -86,7 +87,7 @@ class Progress(RunListener):
             self._best = max(known, key=self._objective.gain)
         self._show()
         if failed or not self._live:
-            self._out.line(MARGIN + _told(outcome))
+            self._out.line(MARGIN + _told(outcome, self._second))
 
     def _begin(self, name: str) -> None:
         self._started = time.perf_counter()
@@ -104,8 +105,10 @@ class Progress(RunListener):
             self.step_advanced(self._ended, self._trials)
 
 
-def _told(outcome: TrialOutcome) -> str:
+def _told(outcome: TrialOutcome, second: Second | None) -> str:
     value = "no score" if outcome.value is None else f"{outcome.value:.4f}"
+    if second and outcome.second is not None:
+        value += f" at {second.shown(outcome.second)}"
     epochs = f"{outcome.epochs} epoch{'' if outcome.epochs == 1 else 's'}"
     reason = f" ({outcome.reason})" if outcome.reason else ""
     return f"trial {outcome.number}: {outcome.state}, {value} after {epochs}, {outcome.seconds:.1f} s{reason}"

@@ -36,6 +36,10 @@ class SearchFlags:
         str | None,
         option("NAME", "val_accuracy, val_f1_macro, val_balanced_accuracy or val_loss.", "val_accuracy", SEARCH),
     ] = None
+    second_objective: Annotated[
+        str | None,
+        option("NAME", "What is made smaller beside it: none, latency_ms or size_mb.", "none", SEARCH),
+    ] = None
     seed: Annotated[int | None, option("N", "Seed of the search.", "0", SEARCH)] = None
     concurrency: Annotated[int | None, option("N", "Trials at once.", "what the cluster holds", MACHINES)] = None
     workers: Annotated[
@@ -87,6 +91,7 @@ class SearchFlags:
             "search.sampler": self.sampler,
             "search.scheduler": self.scheduler,
             "search.objective": self.objective,
+            "search.second_objective": self.second_objective,
             "search.seed": self.seed,
             "tracking.uri": self.tracking_uri,
             "tracking.model_name": self.model_name,

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from imgcls_ray.cli.output import Output
 from imgcls_ray.result import RunResult
+from imgcls_ray.search.listener import StudyOutcome
 
 
 def print_summary(out: Output, result: RunResult) -> None:
@@ -52,6 +53,7 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
             f"{result.test.accuracy:.4f}",
             f"macro F1 {result.test.f1_macro:.4f}, {result.test.images} pictures",
         ),
+        *_front(result.study),
         *_stages(result),
         ("best settings", "", ""),
         *(
@@ -64,6 +66,17 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
         ("bundle", result.bundle, ""),
         ("registered", str(result.model), f"version {result.model.version}"),
     ]
+
+
+def _front(study: StudyOutcome) -> list[tuple[str, str, str]]:
+    """The trials that no other beats in both objectives, a line each."""
+    if study.second is None:
+        return []
+    rows = [
+        (f"  trial {trial.number}", f"{trial.value:.4f}", study.second.shown(trial.second or 0.0))
+        for trial in study.front
+    ]
+    return [("front", f"not beaten in both {study.objective.words} and {study.second.words}", ""), *rows]
 
 
 def _stages(result: RunResult) -> list[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from imgcls_ray.cli.options import Json, Storage
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
+    from imgcls_ray.search.objective import Second
 
 STATES = ("complete", "pruned", "failed", "running")
 
@@ -20,6 +21,9 @@ def trials(
         typer.Option(metavar="NAME", help="Only these: complete, pruned, failed or running.", show_default="all"),
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, metavar="N", help="The best N only.", show_default="all")] = None,
+    front: Annotated[
+        bool, typer.Option("--front", metavar="", help="Only those that no other beats in both objectives.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the study's report to this file as well.", show_default="none"),
@@ -31,6 +35,7 @@ def trials(
     from imgcls_ray.cli.output import output
     from imgcls_ray.errors import SettingsError, nearest
     from imgcls_ray.search.journal import read_study
+    from imgcls_ray.search.objective import second_of
     from imgcls_ray.search.record import known_study
     from imgcls_ray.search.rows import trial_rows
     from imgcls_ray.storage import Storage as Root
@@ -39,43 +44,55 @@ def trials(
         raise SettingsError(f"--state is one of {', '.join(STATES)}; received '{state}'{nearest(state, STATES)}.")
     root = Root(Path(storage).expanduser().resolve())
     folder = root.study(study)
-    known_study(root.studies, study)
+    second = second_of(known_study(root.studies, study).parts.get("search.second_objective", "none"))
+    if front and second is None:
+        raise SettingsError(
+            f"--front is for studies with two objectives, and '{study}' has one: leave it out, or search with "
+            "--second-objective."
+        )
     found = read_study(folder, study)
-    listed = [row for row in trial_rows(found) if state in (None, row.state)][:top]
+    listed = [row for row in trial_rows(found) if state in (None, row.state) and row.front >= front]
+    rows = [row.to_json(pair=second is not None) for row in listed[:top]]
     with output(as_json) as out:
         if html is not None:
             from imgcls_ray.reports.study.page import write_study_page
 
             write_study_page(html.expanduser(), found)
         if as_json:
-            out.document([row.to_json() for row in listed])
+            out.document(rows)
         else:
-            _print(out, [row.to_json() for row in listed])
+            _print(out, rows, second)
             if html is not None:
                 out.line(str(html), "report")
 
 
-def _print(out: "Output", rows: list[dict[str, Any]]) -> None:
+def _print(out: "Output", rows: list[dict[str, Any]], second: "Second | None") -> None:
     from rich.table import Table
     from rich.text import Text
 
     staged = any("from_trial" in row["params"] for row in rows)
     varied = [name for name in _varied([row["params"] for row in rows]) if name != "from_trial"]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("trial", "state", "value", "epochs", "seconds"):
-        table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+    pair = [second.words, "front"] if second else []
+    for name in ("trial", "state", "value", *pair, "epochs", "seconds"):
+        table.add_column(name, justify="left" if name in ("state", "front") else "right", no_wrap=True)
     if staged:
         table.add_column("from", justify="right", no_wrap=True)
     table.add_column("settings that differ", overflow="fold")
     for row in rows:
         value = "" if row["value"] is None else f"{row['value']:.4f}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
-        cells = [str(row["number"]), row["state"], value, str(row["epochs"]), seconds]
+        both = [_shown(second, row["values"][1]), "yes" if row["front"] else ""] if second else []
+        cells = [str(row["number"]), row["state"], value, *both, str(row["epochs"]), seconds]
         if staged:
             cells.append(str(row["params"].get("from_trial", "")))
         chosen = ((name, _short(row["params"][name])) for name in varied if name in row["params"])
         table.add_row(*cells, Text("  ".join(f"{name}={value}" for name, value in chosen)))
     out.console.print(table)
+
+
+def _shown(second: "Second", value: float | None) -> str:
+    return "" if value is None else second.shown(value)
 
 
 def _varied(params: list[dict[str, Any]]) -> list[str]:

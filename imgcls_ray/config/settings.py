@@ -87,6 +87,8 @@ class SearchSettings(Settings):
     """Who stops trials early."""
     objective: Literal["val_accuracy", "val_loss", "val_f1_macro", "val_balanced_accuracy"] = "val_accuracy"
     """What is made better: `val_loss` smaller, the others larger."""
+    second_objective: Literal["none", "latency_ms", "size_mb"] = "none"
+    """What is made smaller beside it, with all trials that are best in their mix of both shown in the end."""
     trials: int = Field(30, ge=1, le=100_000)
     """Distinct ones, the defaults included; fewer where the space has fewer."""
     time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None

@@ -45,6 +45,8 @@ class Certainty:
         """What to think of the result."""
         leader = self.trials[0]
         on = f"{self.pictures:,} validation pictures"
+        if self.trials == (self.defaults,):
+            return f"There is one trial, and nothing to compare it with (measured on {on})."
         if self.defaults is None:
             return f"The defaults have no score, so there is no gap to them (measured on {on})."
         if leader.gap is None:

@@ -1,12 +1,13 @@
 """Old results for a new study: trials of another study whose settings the new space can have."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from imgcls_ray.search.journal import noted_outcome
+from imgcls_ray.config import TrialSettings
+from imgcls_ray.search.journal import noted_outcome, noted_values
 from imgcls_ray.search.listener import TrialOutcome
 from imgcls_ray.search.space import SearchSpace
 
@@ -23,12 +24,25 @@ def fitting(study: optuna.Study, space: SearchSpace) -> list[FrozenTrial]:
     return found
 
 
+def with_second(
+    trials: Sequence[FrozenTrial], space: SearchSpace, second: Callable[[TrialSettings], float]
+) -> list[FrozenTrial]:
+    """The same trials for a study of two objectives, the other of which follows from a trial's settings."""
+
+    def both(trial: FrozenTrial) -> list[float] | None:
+        whole = trial.state == TrialState.COMPLETE
+        return [*trial.values, second(space.suggest(FixedTrial(trial.params)))] if whole else None
+
+    return [
+        create_trial(state=trial.state, values=both(trial), params=trial.params, distributions=trial.distributions)
+        for trial in trials
+    ]
+
+
 def best_first(trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection) -> list[FrozenTrial]:
     """Those that went through to their end, the best first."""
     whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    return sorted(
-        whole, key=lambda trial: trial.value or 0.0, reverse=direction == optuna.study.StudyDirection.MAXIMIZE
-    )
+    return sorted(whole, key=lambda trial: trial.values[0], reverse=direction == optuna.study.StudyDirection.MAXIMIZE)
 
 
 def _as_trial_of(space: SearchSpace, trial: FrozenTrial, outcome: TrialOutcome) -> FrozenTrial | None:
@@ -44,8 +58,8 @@ def _as_trial_of(space: SearchSpace, trial: FrozenTrial, outcome: TrialOutcome) 
         return None
     return create_trial(
         state=trial.state,
-        value=trial.value,
+        value=trial.values[0] if trial.values else None,
         params=fixed.params,
         distributions=fixed.distributions,
-        intermediate_values=trial.intermediate_values,
+        intermediate_values=noted_values(trial),
     )

@@ -22,7 +22,14 @@ JOURNAL, LOCK = "journal.log", "driver.lock"
 OUTCOME = "imgcls.outcome"
 """User attribute of a trial that ended: how. It is written before Optuna is told: a kill in between loses nothing."""
 ASKED, RESULT = "imgcls.asked", "imgcls.result"
-"""User attributes of a study: what was asked for, on which data; what came of it."""
+"""User attributes of a study: what was asked for, on which data, and the most epochs that a trial of each stage may
+have; what came of it."""
+
+VALUE = "imgcls.value."
+"""User attributes of a trial with two objectives, with the epoch's number behind: the first one's value after it."""
+Told = float | list[float] | None
+"""What Optuna is told of a trial that ended: its value, its values where there are two objectives, or that it was
+pruned."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,27 @@ def note_result(folder: Path, name: str, document: Mapping[str, Any]) -> None:
     note_study(optuna.load_study(study_name=name, storage=open_journal(folder)), RESULT, document)
 
 
-def note_outcome(trial: optuna.Trial, outcome: TrialOutcome, told: float | None) -> None:
-    """Write how a trial ended, and what the study will be told: its value, or that it was pruned (None).
+def note_value(trial: optuna.Trial, value: float, epoch: int) -> None:
+    """Write a trial's value after an epoch.
+
+    Optuna takes no such values in a study of two objectives: there they are user attributes, one for each epoch.
+    """
+    if len(trial.study.directions) == 1:
+        trial.report(value, epoch)
+    else:
+        trial.set_user_attr(f"{VALUE}{epoch}", value)
+
+
+def noted_values(trial: FrozenTrial) -> dict[int, float]:
+    """What `note_value` wrote, by epoch (1 is the first)."""
+    attributes = {
+        int(name.removeprefix(VALUE)): value for name, value in trial.user_attrs.items() if name.startswith(VALUE)
+    }
+    return attributes or dict(trial.intermediate_values)
+
+
+def note_outcome(trial: optuna.Trial, outcome: TrialOutcome, told: Told) -> None:
+    """Write how a trial ended, and what the study will be told: its value or values, or that it was pruned (None).
 
     Call it before `study.tell`: after a kill in between `earlier` does that.
     """
@@ -136,7 +162,7 @@ def earlier(study: optuna.Study) -> Earlier:
             study.tell(trial.number, told, state=TrialState.PRUNED if told is None else TrialState.COMPLETE)
     return Earlier(
         ended=tuple(ended.values()),
-        values={number: dict(trials[number].intermediate_values) for number in ended},
+        values={number: noted_values(trials[number]) for number in ended},
         params={number: trials[number].params for number in ended},
         cut_off=tuple(trial for trial in trials if trial.number not in ended),
     )

@@ -1,11 +1,12 @@
 """What a study tells while it runs. Tracking and the progress display listen; the search knows neither."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from imgcls_ray.config import TrialSettings
-from imgcls_ray.search.objective import ACCURACY, Objective
+from imgcls_ray.search.objective import ACCURACY, Objective, Second
 
 TrialState = Literal["complete", "pruned", "failed"]
 TRIAL_FORMS = "a trial is named STUDY/NUMBER, as 'imgcls trials STUDY' lists it, or by the id of its run in MLflow"
@@ -25,6 +26,7 @@ class StudyInfo:
     objective: Objective = ACCURACY
     repeats: str | None = None
     """`STUDY/NUMBER` of the trial that is trained again, where that is all it does."""
+    second: Second | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class TrialOutcome:
     """The metrics of that epoch."""
     reason: str | None = None
     """Why it failed or was stopped, in a sentence."""
+    second: float | None = None
+    """The value of the second objective; None where the study has none."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,13 @@ class StudyOutcome:
     objective: Objective = ACCURACY
     interrupted: bool = False
     """Whether Ctrl-C ended it before its end; it can be taken up again."""
+    second: Second | None = None
+    """What was made smaller beside the objective."""
+
+    @property
+    def front(self) -> tuple[TrialOutcome, ...]:
+        """The trials that no other beats in both objectives, the smallest first; none with one objective."""
+        return pareto_front(self.trials, self.objective.gain)
 
     @property
     def leader(self) -> TrialOutcome:
@@ -87,6 +98,27 @@ class StudyOutcome:
 def rank(trial: TrialOutcome, objective: Objective = ACCURACY) -> tuple[float, float, int]:
     """Order of trials that reported: by the objective, of equal ones by loss, of equals the earlier."""
     return objective.gain(trial.metrics[objective.metric]), -trial.metrics["val_loss"], -trial.number
+
+
+def pareto_front(trials: Iterable[TrialOutcome], gain: Callable[[float], float]) -> tuple[TrialOutcome, ...]:
+    """The trials than which no other is at least as good in both objectives and better in one, the smallest first.
+
+    `gain` turns the first objective's value such that more is better. Stopped trials take part with the value of the
+    epoch that was kept, failed ones do not. Of trials alike in both it is the one with the lowest loss, then the
+    earliest.
+    """
+    scored = [
+        (trial.second, -gain(trial.value), trial.metrics["val_loss"], trial.number, trial)
+        for trial in trials
+        if trial.state != "failed" and trial.value is not None and trial.second is not None
+    ]
+    front: list[TrialOutcome] = []
+    lowest = math.inf
+    for _, cost, _, _, trial in sorted(scored, key=lambda row: row[:4]):
+        if cost < lowest:
+            front.append(trial)
+            lowest = cost
+    return tuple(front)
 
 
 class StudyListener:

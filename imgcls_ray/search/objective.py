@@ -1,4 +1,4 @@
-"""What a search makes better: one of the metrics that a trial reports after each epoch."""
+"""What a search makes better: a metric that trials report after each epoch; and what it makes smaller beside it."""
 
 import math
 from dataclasses import dataclass
@@ -66,3 +66,38 @@ class Objective:
 
 
 ACCURACY = Objective()
+
+
+@dataclass(frozen=True)
+class Second:
+    """What is made smaller beside the objective: a property of a trial's network, known before it is trained."""
+
+    metric: Literal["latency_ms", "size_mb"]
+
+    @property
+    def words(self) -> str:
+        """Its name for the user."""
+        return {"latency_ms": "latency", "size_mb": "size"}[self.metric]
+
+    @property
+    def unit(self) -> str:
+        """Of its values."""
+        return {"latency_ms": "ms", "size_mb": "MB"}[self.metric]
+
+    def shown(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{value:.3g} {self.unit}"
+
+
+def directions(objective: Objective, second: Second | None) -> list[Literal["maximize", "minimize"]]:
+    """Of one objective or two, in Optuna's words."""
+    return [objective.direction] if second is None else [objective.direction, "minimize"]
+
+
+def second_of(name: str) -> Second | None:
+    """By the name in the settings; `none` is none."""
+    match name:
+        case "latency_ms" | "size_mb":
+            return Second(name)
+        case _:
+            return None

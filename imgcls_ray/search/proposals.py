@@ -1,6 +1,6 @@
 """Settings that no trial had before, from whichever sampler; and what became of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,6 +10,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.search.grid import listed
+from imgcls_ray.search.journal import Told, note_value, noted_values
 from imgcls_ray.search.samplers import build_sampler
 from imgcls_ray.search.space import SearchSpace
 
@@ -38,21 +39,29 @@ class Proposals:
         concurrency: int,
         before: Sequence[FrozenTrial] = (),
         first: Sequence[Mapping[str, Any]] = (),
+        admits: Callable[[TrialSettings], bool] = lambda _: True,
     ) -> None:
         """`before`: trials of another study that the sampler is to know; `first`: what is tried right after the
-        defaults, by Optuna's names."""
+        defaults, by Optuna's names. Settings that `admits` refuses are asked for anew, or left out of these."""
         self.study, self._space, self._settings, self._concurrency = study, space, settings, concurrency
         study.sampler = optuna.samplers.RandomSampler()  # never asked
-        self._draft = optuna.create_study(direction=study.direction)
+        self._admits = admits
+        self._draft = optuna.create_study(directions=study.directions)
         self._drafts: dict[int, optuna.Trial] = {}
         self._seen: set[str] = set()
-        self._grid = listed(space, settings.seed)
+        self._grid = self._admitted(listed(space, settings.seed))
         self._rest = iter(self._grid or ())
-        self._defaults = key(space.settled(space.defaults()))
         self.duplicates = 0
         """Settings that were proposed and not trained, because they had been."""
-        known = [(params, space.suggest(FixedTrial(dict(params)))) for params in first]
-        self._first = [params for params, given in known if key(given) != self._defaults]
+        self.refused = 0
+        """Settings that were proposed and not trained, because `admits` refused them."""
+        known = [(self._asked(space.defaults()), space.settled(space.defaults()))]
+        known += [(dict(params), space.suggest(FixedTrial(dict(params)))) for params in first]
+        self._first = [
+            params
+            for place, (params, given) in enumerate(known)
+            if admits(given) and (place == 0 or key(given) != key(known[0][1]))
+        ]
         self.learn(before)
         begun = [
             trial
@@ -65,7 +74,7 @@ class Proposals:
 
     @property
     def size(self) -> int | None:
-        """How many distinct settings there are; None if there are too many to list, or no end of them."""
+        """How many distinct settings are admitted; None if there are too many to list, or no end of them."""
         return None if self._grid is None else len(self._grid)
 
     def learn(self, trials: Sequence[FrozenTrial]) -> None:
@@ -77,20 +86,16 @@ class Proposals:
     def take_up(self, trial: FrozenTrial) -> tuple[optuna.Trial, TrialSettings]:
         """Go on with a trial of the study that began in an earlier process and did not end."""
         draft, settings = self._chosen(trial.params)
-        for step, value in trial.intermediate_values.items():
-            draft.report(value, step)
+        for epoch, value in noted_values(trial).items():
+            self._report_draft(draft, value, epoch)
         self._seen.add(key(settings))
         self._drafts[trial.number] = draft
         return optuna.Trial(self.study, trial._trial_id), settings
 
     def next(self) -> tuple[optuna.Trial, TrialSettings] | None:
         """The next trial: the defaults, then settings that no trial has had; None when there are none left."""
-        if self.suggested == 0:
-            found: tuple[optuna.Trial, TrialSettings] | None = self._chosen(self._asked(self._space.defaults()))
-        elif self.suggested <= len(self._first):
-            found = self._chosen(self._first[self.suggested - 1])
-        else:
-            found = self._new()
+        given = self.suggested < len(self._first)
+        found = self._chosen(self._first[self.suggested]) if given else self._new()
         if found is None:
             return None
         draft, settings = found
@@ -104,12 +109,16 @@ class Proposals:
         return trial, settings
 
     def report(self, trial: optuna.Trial, value: float, epoch: int) -> None:
-        """A trial's value after an epoch."""
-        trial.report(value, epoch)
-        self._drafts[trial.number].report(value, epoch)
+        """A trial's value after an epoch; a sampler of two objectives does not hear of it."""
+        note_value(trial, value, epoch)
+        self._report_draft(self._drafts[trial.number], value, epoch)
 
-    def tell(self, trial: optuna.Trial, state: TrialState, value: float | None) -> None:
-        """How a trial ended: COMPLETE with its value, or PRUNED with those it has reported."""
+    def _report_draft(self, draft: optuna.Trial, value: float, epoch: int) -> None:
+        if len(self._draft.directions) == 1:
+            draft.report(value, epoch)
+
+    def tell(self, trial: optuna.Trial, state: TrialState, value: Told) -> None:
+        """How a trial ended: COMPLETE with its value or values, or PRUNED with those it has reported."""
         self.study.tell(trial, value, state=state)
         self._draft.tell(self._drafts.pop(trial.number), value, state=state)
 
@@ -124,14 +133,25 @@ class Proposals:
         self._draft.sampler = self._sampler(self.suggested)
         for _ in range(0 if self._settings.sampler == "grid" else TRIES):
             draft, proposed = self._ask()
-            if key(proposed) not in self._seen:
+            if key(proposed) in self._seen:
+                self.duplicates += 1
+            elif not self._admits(proposed):
+                self.refused += 1
+            else:
                 return draft, proposed
-            self.duplicates += 1
             self._draft.tell(draft, state=TrialState.FAIL)
         rest = islice(self._drawn(), DRAWS) if self._grid is None else self._rest
-        fresh = (chosen for chosen in rest if key(self._space.settled(chosen)) not in self._seen)
-        chosen = next(fresh, None)
-        return None if chosen is None else self._chosen(self._asked(chosen))
+        for chosen in rest:
+            given = self._space.settled(chosen)
+            if key(given) in self._seen:
+                continue
+            if self._grid is not None or self._admits(given):
+                return self._chosen(self._asked(chosen))
+            self.refused += 1
+        return None
+
+    def _admitted(self, settings: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        return None if settings is None else [one for one in settings if self._admits(self._space.settled(one))]
 
     def _asked(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         return {self._space.asked_as(name): value for name, value in chosen.items()}

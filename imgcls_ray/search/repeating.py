@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import SettingsError, StorageError
-from imgcls_ray.search.journal import noted_outcome, read_study
+from imgcls_ray.search.journal import noted_outcome, noted_values, read_study
 from imgcls_ray.search.listener import TRIAL_FORMS, TrialOutcome
 from imgcls_ray.search.parameters import Fixed
 from imgcls_ray.search.record import AFFORDABLE, AFFORDABLE_TUNING, FINGERPRINT, StudyRecord, known_study, weights_file
@@ -114,9 +114,9 @@ def find_trial(studies: Path, name: str) -> RepeatedTrial:
             f"Only a trial that has ended can be repeated, and {number} of '{study}' has not: take the study up with "
             "--resume."
         )
-    return RepeatedTrial(studies / study, record, outcome, dict(trials[number].intermediate_values))
+    return RepeatedTrial(studies / study, record, outcome, noted_values(trials[number]))
 
 
 def values_of(folder: Path, study: str, number: int) -> Mapping[int, float]:
     """The objective's value after each epoch (1 is the first) of a trial in the study in `folder`, ended or not."""
-    return dict(read_study(folder, study).get_trials(deepcopy=False)[number].intermediate_values)
+    return noted_values(read_study(folder, study).get_trials(deepcopy=False)[number])

@@ -7,6 +7,7 @@ final one. Here it is told PRUNED, with all its intermediate values.
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ray.tune.search import Searcher
 
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.search.interruption import Interruption
-from imgcls_ray.search.journal import Earlier, note_outcome
+from imgcls_ray.search.journal import Earlier, Told, note_outcome, noted_values
 from imgcls_ray.search.listener import StudyListener, TrialOutcome, TrialState
 from imgcls_ray.search.objective import Objective
 from imgcls_ray.search.proposals import Proposals
@@ -38,6 +39,7 @@ class _Live:
     """The last epoch that Optuna heard of."""
     best: dict[str, float] | None = None
     note: str | None = None
+    second: float | None = None
 
 
 class OptunaSampler(Searcher):
@@ -53,17 +55,25 @@ class OptunaSampler(Searcher):
         listener: StudyListener,
         left: Earlier | None = None,
         interruption: Interruption | None = None,
+        second: Callable[[TrialSettings], float] | None = None,
     ) -> None:
-        """`left` is what earlier starts of the study left; trials that were cut off come first."""
+        """`left` is what earlier starts of the study left; trials that were cut off come first.
+
+        `second` is the second objective, less being better.
+        """
         super().__init__(metric=objective.metric, mode=objective.mode)
         self._proposals, self._objective, self._listener = proposals, objective, listener
         self._worst: float | None = None
+        self._second = second
+        self._second_values: list[float] = []
+        """Values of the second objective so far."""
         self._trials, self._concurrency, self._deadline = trials, concurrency, deadline
         self._live: dict[str, _Live] = {}
         left = left or Earlier()
         self._cut_off = list(left.cut_off)
         self._interruption = interruption or Interruption()
         self.outcomes: list[TrialOutcome] = list(left.ended)
+        self._second_values += [trial.second for trial in left.ended if trial.second is not None]
         for values in left.values.values():
             for value in values.values():
                 self._note_worst(value)
@@ -85,9 +95,15 @@ class OptunaSampler(Searcher):
             self._trials = self._proposals.suggested
             return Searcher.FINISHED
         trial, params = proposal
-        self._live[trial_id] = _Live(trial, params)
-        self._listener.trial_started(trial.number, params)
-        return {"number": trial.number, "settings": params.model_dump(mode="json")}
+        return self._start(trial_id, _Live(trial, params))
+
+    def _start(self, trial_id: str, live: _Live) -> dict[str, Any]:
+        self._live[trial_id] = live
+        if self._second is not None:
+            live.second = self._second(live.params)
+            self._second_values.append(live.second)
+        self._listener.trial_started(live.trial.number, live.params)
+        return {"number": live.trial.number, "settings": live.params.model_dump(mode="json")}
 
     @property
     def is_finished(self) -> bool:
@@ -96,9 +112,7 @@ class OptunaSampler(Searcher):
 
     def _suggest_again(self, trial_id: str, cut_off: FrozenTrial) -> dict[str, Any]:
         trial, params = self._proposals.take_up(cut_off)
-        self._live[trial_id] = _Live(trial, params, reported=max(cut_off.intermediate_values, default=0))
-        self._listener.trial_started(trial.number, params)
-        return {"number": trial.number, "settings": params.model_dump(mode="json")}
+        return self._start(trial_id, _Live(trial, params, reported=max(noted_values(cut_off), default=0)))
 
     def running(self) -> list[TrialOutcome]:
         """How far the trials have come that Ctrl-C left no time for; the journal has them as running."""
@@ -166,16 +180,20 @@ class OptunaSampler(Searcher):
             seconds=time.monotonic() - live.started,
             metrics=live.best or {},
             reason=reason,
+            second=live.second,
         )
 
     def _tell(self, live: _Live, outcome: TrialOutcome) -> None:
-        value = outcome.value if outcome.state == "complete" else None
+        value, second = outcome.value, outcome.second
         if outcome.state == "failed":
-            # COMPLETE with the worst score, not FAIL: the sampler is to keep away from these settings.
-            value = self._objective.worst(self._worst)
-        note_outcome(live.trial, outcome, value)
+            # COMPLETE with the worst scores, not FAIL: the sampler is to keep away from these settings.
+            value, second = self._objective.worst(self._worst), max(self._second_values, default=None)
+        told: Told = value if second is None or value is None else [value, second]
+        if outcome.state == "pruned":
+            told = None
+        note_outcome(live.trial, outcome, told)
         ended = OptunaState.PRUNED if outcome.state == "pruned" else OptunaState.COMPLETE
-        self._proposals.tell(live.trial, ended, value)
+        self._proposals.tell(live.trial, ended, told)
 
     def _note_worst(self, value: float) -> None:
         gain = self._objective.gain
@@ -192,7 +210,7 @@ class OptunaSampler(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its searcher beside its own state; the study and the listener hold files and threads.
-        open_ones = ("_proposals", "_listener", "_live")
+        open_ones = ("_proposals", "_listener", "_live", "_second")
         return {name: value for name, value in self.__dict__.items() if name not in open_ones}
 
 

@@ -16,12 +16,17 @@ PACKAGES = {"cmaes": ("cmaes", "pip install cmaes"), "gp": ("torch", "pip instal
 
 
 def check_sampler(settings: SearchSettings, space: SearchSpace) -> None:
-    """Whether the sampler can take each stage of the space.
+    """Whether the sampler can take each stage of the space, and the objectives.
 
     Raises:
         SettingsError: it can't, or its package is missing.
     """
     name = settings.sampler
+    if name == "cmaes" and settings.second_objective != "none":
+        raise SettingsError(
+            "The sampler 'cmaes' takes one objective; received search.second_objective="
+            f"{settings.second_objective}: leave that out, or use --sampler tpe."
+        )
     if name in PACKAGES and importlib.util.find_spec(PACKAGES[name][0]) is None:
         package, line = PACKAGES[name]
         raise SettingsError(f"The sampler '{name}' needs the package {package}, which is not installed: {line}.")

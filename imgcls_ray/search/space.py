@@ -7,6 +7,7 @@ from optuna.trial import BaseTrial
 from pydantic import Field, field_validator
 
 from imgcls_ray.config import SearchSettings, Settings, TrialSettings
+from imgcls_ray.search.constraints import Constraints
 from imgcls_ray.search.parameters import AnyParameter, Choice, Fixed, Int, Value
 
 _OPPOSITE: dict[str, Literal["always", "never", "sometimes"]] = {
@@ -30,6 +31,8 @@ class SearchSpace(Settings):
     parameters: dict[str, AnyParameter]
     finetune: dict[str, AnyParameter] = Field(default_factory=dict)
     """Parameters of the second stage, by name; empty where there is none. See `search.finetuning`."""
+    constraints: Constraints = Constraints()
+    """What settings must keep to, whatever they are worth; see `search.constraints`."""
 
     @field_validator("parameters", "finetune")
     @classmethod

@@ -20,18 +20,20 @@ from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.errors import Interrupted, TrainingError
 from imgcls_ray.search.budget import Budget
 from imgcls_ray.search.choice import choose
-from imgcls_ray.search.continuing import best_first
+from imgcls_ray.search.constraints import Inputs, admission
+from imgcls_ray.search.continuing import best_first, with_second
 from imgcls_ray.search.finetuning import STARTS, FineTuning, choose_starts, earlier_starts
 from imgcls_ray.search.interruption import Interruption
-from imgcls_ray.search.journal import ASKED, RESULT, Earlier, earlier, note_study, open_journal
+from imgcls_ray.search.journal import ASKED, RESULT, Earlier, earlier, note_study, noted_values, open_journal
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyListener, StudyOutcome, TrialOutcome, rank
-from imgcls_ray.search.objective import Objective
+from imgcls_ray.search.objective import Objective, Second, directions, second_of
 from imgcls_ray.search.parameters import AnyParameter
 from imgcls_ray.search.proposals import Proposals
 from imgcls_ray.search.remember import Remembering
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.sampler import INTERRUPTED, OptunaSampler
 from imgcls_ray.search.scheduler import build_scheduler, describe_scheduler
+from imgcls_ray.search.second import second_values
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.search.trainable import LIVES, TrialContext, TrialTrainable
 from imgcls_ray.training.job import TrialData
@@ -39,7 +41,7 @@ from imgcls_ray.training.job import TrialData
 FIRST = 3
 """The best trials of the study that is continued from, which are tried again first."""
 WEIGHTS_KEPT = 5
-"""Best trials whose weights stay on disk after a study, beside those of the defaults."""
+"""Best trials whose weights stay on disk after a study, beside those of the defaults and of its front."""
 
 Data = Mapping[tuple[str, str], TrialData]
 """By backbone and image size, as the search space writes them."""
@@ -72,6 +74,21 @@ class Study:
     tuned: Data = field(default_factory=dict)
     """The data of the second stage's trials, once it has begun."""
 
+    @property
+    def objective(self) -> Objective:
+        """What is made better."""
+        return Objective(self.settings.objective)
+
+    @property
+    def second(self) -> Second | None:
+        """What is made smaller beside it."""
+        return second_of(self.settings.second_objective)
+
+    @property
+    def inputs(self) -> Inputs:
+        """What its networks are built for."""
+        return {place: data.input for place, data in self.data.items()}
+
     def context(self) -> TrialContext:
         """What its trials share."""
         share = self.resources
@@ -84,7 +101,7 @@ class Study:
             cpus=share.cpus,
             gpus=share.gpus,
             validation=self.validation,
-            objective=Objective(self.settings.objective),
+            objective=self.objective,
             checkpoint_seconds=self.settings.checkpoint_seconds,
             seed_epochs=self.seed_epochs,
             starts=self.starts,
@@ -101,27 +118,31 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
         Interrupted: Ctrl-C or SIGTERM, before any trial had a score.
         TrainingError: no trial ended with a score.
     """
-    settings, objective = study.settings, Objective(study.settings.objective)
+    settings, objective, second = study.settings, study.objective, study.second
     context = study.context()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna_study = optuna.create_study(
         storage=open_journal(study.folder),
         study_name=study.info.name,
-        direction=objective.direction,
+        directions=directions(objective, second),
         load_if_exists=True,
     )
+    value_of = None
+    if second:
+        value_of = second_values(second, study.space, study.inputs, study.folder, listener.study_told)
+    before = with_second(study.before, study.space, value_of) if value_of else study.before
     left = earlier(optuna_study)
     going_on = _going_on(context, left)
     starts = earlier_starts(optuna_study)
     budget = Budget.of(settings, 1 if study.prepare is None else 2)
-    first = [trial.params for trial in best_first(study.before, optuna_study.direction)[:FIRST]]
-    probe = _Stage(study, optuna_study, study.space, context, left, study.before, first)
+    first = [trial.params for trial in best_first(before, optuna_study.directions[0])[:FIRST]]
+    probe = _Stage(study, optuna_study, study.space, context, left, value_of, before, first)
     # A second stage that has begun is the one that goes on, however many trials there may be now.
     probe.bound(probe.proposals.suggested if starts else budget.probes)
     trials = probe.trials if study.prepare is None else settings.trials
-    info = replace(study.info, trials=trials, objective=objective)
-    epochs = study.space.highest("epochs")
-    note_study(optuna_study, ASKED, {"settings": info.settings, "data": info.data, "trials": trials, "epochs": epochs})
+    info = replace(study.info, trials=trials, objective=objective, second=second)
+    asked = {"settings": info.settings, "data": info.data, "trials": trials, "epochs": [study.space.highest("epochs")]}
+    note_study(optuna_study, ASKED, asked)
     note_study(optuna_study, RESULT, {})  # that of a start before this one, which is taken up
     listener.study_started(info)
     if study.prepare:
@@ -165,12 +186,17 @@ class _Stage:
         space: SearchSpace,
         context: TrialContext,
         left: Earlier,
+        second: Callable[[TrialSettings], float] | None,
         before: Sequence[FrozenTrial] = (),
         first: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """`left` is what earlier starts of the whole study left; for `before` and `first` see `Proposals`."""
+        """`left` is what earlier starts of the whole study left, `second` gives the second objective's values; for
+        `before` and `first` see `Proposals`."""
         self._study, self._space, self._context, self._left = study, space, context, left.of(space)
-        self.proposals = Proposals(optuna_study, space, study.settings, study.resources.concurrency, before, first)
+        self.second = second
+        share = study.resources
+        admits = admission(space, study.inputs, share.workers)
+        self.proposals = Proposals(optuna_study, space, study.settings, share.concurrency, before, first, admits)
         self.trials = 0
         """Trials of this stage, those of earlier starts counted."""
         self.outcomes: list[TrialOutcome] = list(self._left.ended)
@@ -185,7 +211,8 @@ class _Stage:
     def tell(self, listener: StudyListener) -> None:
         """What it will do."""
         if self._cut:
-            listener.study_told(f"the space has {self.trials} different settings: no more trials than that")
+            which = " that keep to its constraints" if self._space.constraints.bind else ""
+            listener.study_told(f"the space has {self.trials} different settings{which}: no more trials than that")
         listener.study_told(describe_scheduler(self._study.settings, self._space.highest("epochs"), self.trials))
 
     def run(
@@ -199,13 +226,14 @@ class _Stage:
         settings, left = self._study.settings, self._left
         sampler = OptunaSampler(
             self.proposals,
-            Objective(settings.objective),
+            self._study.objective,
             self.trials,
             self._study.resources.concurrency,
             deadline,
             told,
             left,
             interruption,
+            self.second,
         )
         scheduler = Remembering(
             build_scheduler(settings, self._space.highest("epochs")), settings.objective, left.values, going_on
@@ -216,6 +244,10 @@ class _Stage:
             told.trial_ended(running)
         if self.proposals.duplicates:
             told.study_told(f"{self.proposals.duplicates} times settings were proposed again, and not trained again")
+        if self.proposals.refused:
+            told.study_told(
+                f"{self.proposals.refused} times proposed settings broke a constraint, and were not trained"
+            )
         self.outcomes = [*sampler.outcomes, *sampler.running()]
         self.seconds = sampler.last_report - sampler.first_suggestion
 
@@ -239,7 +271,7 @@ def _second_stage(
             for outcome in probe.outcomes
             if study.data[outcome.params.backbone, outcome.params.image_size].embeddings is not None
         ]
-        starts = choose_starts(candidates, Objective(study.settings.objective), min(trials, STARTS))
+        starts = choose_starts(candidates, study.objective, min(trials, STARTS))
     if not starts:
         why = "no trial is left for it" if trials < 1 else "no trial of a backbone with weights has a score"
         listener.study_told(f"no second stage: {why}")
@@ -247,8 +279,10 @@ def _second_stage(
     from_trials = {outcome.number: outcome.params for outcome in starts}
     section, data = prepare(from_trials)
     space = FineTuning.of(study.space, section, from_trials)
-    stage = _Stage(study, optuna_study, space, replace(context, tuned=data), left, first=space.firsts())
+    stage = _Stage(study, optuna_study, space, replace(context, tuned=data), left, probe.second, first=space.firsts())
     stage.bound(trials)
+    asked = optuna_study.user_attrs[ASKED]
+    note_study(optuna_study, ASKED, {**asked, "epochs": [*asked["epochs"], space.highest("epochs")]})
     numbers = ", ".join(map(str, from_trials))
     listener.study_told(f"fine-tuning starts from trial{'s' if len(from_trials) > 1 else ''} {numbers}")
     stage.tell(listener)
@@ -262,7 +296,7 @@ def _going_on(context: TrialContext, left: Earlier) -> dict[int, dict[int, float
         kept = context.checkpoint(trial.number).read()
         if kept:
             last = kept[0].epoch
-            values = trial.intermediate_values
+            values = noted_values(trial)
             found[trial.number] = {epoch: value for epoch, value in values.items() if epoch < last}
     for outcome in left.ended:  # a kill may have come between a trial's end and this
         context.checkpoint(outcome.number).remove()
@@ -347,7 +381,7 @@ def _outcome(study: Study, stages: Sequence[_Stage], interrupted: bool) -> Study
         # (A full disk is in these reasons too, and is told from there: see `storage.writing`.)
         reasons = "; ".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})) or "none was started"
         raise TrainingError(f"None of {len(outcomes)} trials ended with a score: {reasons}.")
-    objective = Objective(study.settings.objective)
+    objective = study.objective
     defaults = next((outcome for outcome in outcomes if outcome.number == 0), None)
     best, noise = choose(scored, defaults, study.validation, objective)
     return StudyOutcome(
@@ -359,13 +393,14 @@ def _outcome(study: Study, stages: Sequence[_Stage], interrupted: bool) -> Study
         objective=objective,
         seconds=sum(stage.seconds for stage in stages),
         interrupted=interrupted,
+        second=study.second,
     )
 
 
 def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
-    kept = {outcome.best.number, 0, *(trial.number for trial in scored[:WEIGHTS_KEPT])}
+    kept = {outcome.best.number, 0, *(trial.number for trial in (*scored[:WEIGHTS_KEPT], *outcome.front))}
     # Those from which others start stay as well: a fine-tuning trial can't be repeated without.
     kept |= {trial.params.from_trial for trial in outcome.trials if trial.params.from_trial is not None}
     for trial in outcome.trials:

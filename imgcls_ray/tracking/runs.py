@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 REPEATS, PARENT = "imgcls.from_trial", "mlflow.parentRunId"
 STUDY, STORAGE, TRIAL, STATE, BEST = "imgcls.study", "imgcls.storage", "imgcls.trial", "imgcls.state", "imgcls.best"
+FRONT = "imgcls.front"
 SO_FAR = "best_{}_so_far"
 # The UI draws a figure without steps as a bar, to be compared, and one with steps as a curve.
 # KILLED has the red cross of FAILED there, so a trial that was stopped early is FINISHED and its tag says the rest.
@@ -41,6 +42,7 @@ class StudyRuns:
         self._unsure = True  # whether runs may exist that we do not know the ids of
         self._metric = "val_accuracy"
         self._gain: Callable[[float], float] = float
+        self._second: str | None = None
         self._best = -math.inf
         self.parent: str | None = None
         """The parent's run id, once it exists."""
@@ -48,6 +50,7 @@ class StudyRuns:
     def start_study(self, info: StudyInfo, at: int) -> None:
         """Make the parent run, or open it again. `at` is the time in ms since 1970, here and below."""
         self._metric, self._gain = info.objective.metric, info.objective.gain
+        self._second = info.second.metric if info.second else None
         if self.parent is None:
             known = next(self._search({STUDY: info.name, STORAGE: self._storage}), None)
             self._unsure = known is not None
@@ -107,6 +110,8 @@ class StudyRuns:
         final = {"epochs": float(outcome.epochs), "trial_seconds": outcome.seconds}
         if outcome.value is not None:
             final[f"best_{self._metric}"] = outcome.value
+        if self._second and outcome.second is not None:
+            final[self._second] = outcome.second
         tags: dict[str, str] = {STATE: outcome.state}
         if outcome.reason:
             tags |= {"imgcls.reason": outcome.reason, "mlflow.note.content": outcome.reason}
@@ -133,10 +138,24 @@ class StudyRuns:
         if outcome.defaults and outcome.defaults.value is not None:
             metrics[f"defaults_{self._metric}"] = outcome.defaults.value
         tags = {"imgcls.best_trial": str(outcome.best.number), "mlflow.note.content": _summary(outcome)}
+        if self._second and outcome.best.second is not None:
+            metrics[f"best_{self._second}"] = outcome.best.second
+            tags[FRONT] = ", ".join(str(trial.number) for trial in outcome.front)
         self._log(str(self.parent), metrics=metrics, tags=tags, at=at)
+        self._mark_front(outcome)
         if outcome.best.number in self._trials:
             self._log(self._trials[outcome.best.number], tags={BEST: "true"})
         self._client.set_terminated(str(self.parent), "FINISHED", end_time=at)
+
+    def _mark_front(self, outcome: StudyOutcome) -> None:
+        """A tag on the trials of the Pareto front; those that an earlier start marked may be beaten by now."""
+        marked = self._search({"mlflow.parentRunId": str(self.parent), FRONT: "true"}) if self._unsure else ()
+        front = {self._trials[trial.number] for trial in outcome.front if trial.number in self._trials}
+        before = {str(run.info.run_id) for run in marked}
+        for run in before - front:
+            self._client.delete_tag(run, FRONT)
+        for run in front - before:
+            self._log(run, tags={FRONT: "true"})
 
     def abort(self, status: str) -> None:
         """Close what is open as `status` (FAILED or KILLED): the study ended before its end."""

@@ -4,9 +4,20 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from imgcls_ray.config import Size, TrialSettings
 from imgcls_ray.embeddings.store import Embeddings
+
+
+class Input(NamedTuple):
+    """What decides a network's shapes beside a trial's settings."""
+
+    size: Size
+    channels: int
+    classes: int
+    pretrained: bool
+    """Whether its backbone has weights, so that only a head, or that and the last layers, is trained."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,11 @@ class TrialData:
     classes: int
     embeddings: Embeddings | None = None
     """With embeddings only a head is trained on them (a probe trial); without, a whole network on the pictures."""
+
+    @property
+    def input(self) -> Input:
+        """What its networks are built for."""
+        return Input(self.size, self.channels, self.classes, self.embeddings is not None)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ import io
 
 import keras
 
+from imgcls_ray.config import TrialSettings
 from imgcls_ray.models.features import build_features
 from imgcls_ray.models.network import assemble, build_head, build_scratch
 from imgcls_ray.models.tail import section, trainable_copy
+from imgcls_ray.models.weights import NO_WEIGHTS
 from imgcls_ray.training.checkpoint import read_weights
-from imgcls_ray.training.job import TrialJob
+from imgcls_ray.training.job import Input, TrialJob
 
 
 def load_backbone(job: TrialJob) -> keras.Model | None:
@@ -38,6 +40,14 @@ def build_network(job: TrialJob, backbone: keras.Model | None) -> keras.Model:
         return head
     tail = trainable_copy(section(backbone, settings.unfrozen_layers, 0))
     return keras.Model(tail.input, head(tail.output))
+
+
+def untrained_network(settings: TrialSettings, given: Input) -> keras.Model:
+    """The whole network of a trial, pixels in, as it would be served; with random weights."""
+    if not given.pretrained:
+        return build_scratch(settings, given.size, given.channels, given.classes)
+    features = build_features(settings.backbone, given.size, given.channels, NO_WEIGHTS)
+    return assemble(features, build_head(settings, features.output_shape[-1], given.classes))
 
 
 def whole_network(job: TrialJob, backbone: keras.Model | None, trained: keras.Model) -> keras.Model:

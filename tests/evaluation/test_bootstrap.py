@@ -88,9 +88,10 @@ def test_the_leader_is_better_only_beyond_the_noise(labels: np.ndarray) -> None:
 
 def test_without_a_gap_the_sentence_says_so(labels: np.ndarray, right: np.ndarray) -> None:
     one = answers(right, labels)
-    alone = certainty("accuracy", [0], {0: one}, labels)
-    assert (alone.better, alone.defaults) == (False, alone.trials[0])
-    assert alone.sentence == "The search found nothing better than the defaults on 400 validation pictures."
+    first = certainty("accuracy", [0, 2], {0: one, 2: one}, labels)
+    assert (first.better, first.defaults) == (False, first.trials[0])
+    assert first.sentence == "The search found nothing better than the defaults on 400 validation pictures."
+    assert "one trial" in certainty("accuracy", [0], {0: one}, labels).sentence
     without = certainty("accuracy", [3], {3: one}, labels)
     assert (without.better, without.defaults) == (None, None)
     assert "The defaults have no score" in without.sentence

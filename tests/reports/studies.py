@@ -54,7 +54,7 @@ def made(
     settings |= {"search.space": "quick", "search.seed": "0", "search.time_budget": "60.0"}
     data = {"name": "pets & <b>more</b>", "fingerprint": "ab" * 32, "classes": "cat, dog"}
     data |= {"train": "1000", "val": "131", "test": "200"}
-    note_study(study, ASKED, {"settings": settings, "data": data, "trials": trials, "epochs": EPOCHS})
+    note_study(study, ASKED, {"settings": settings, "data": data, "trials": trials, "epochs": [EPOCHS]})
     chance = random.Random(0)
     for number in range(trials):
         if number == 0:

@@ -7,11 +7,14 @@ from pathlib import Path
 import optuna
 import pytest
 
+from imgcls_ray.config import TrialSettings
 from imgcls_ray.reports.study.facts import LEAST, study_report
 from imgcls_ray.reports.study.page import PLOTS, study_page, write_study_report
 from imgcls_ray.reports.study.plots import draw_plots
 from imgcls_ray.reports.study.shown import shown
-from imgcls_ray.search.journal import note_study
+from imgcls_ray.search.journal import ASKED, note_outcome, note_study, note_value
+from imgcls_ray.search.listener import TrialOutcome
+from imgcls_ray.search.space import FROM
 from tests.reports.studies import EPOCHS, SPACE, finished, made
 from tests.reports.test_layout import NASTY, Page
 
@@ -79,6 +82,9 @@ def test_drawings_have_the_pages_colours_in_the_page_and_their_own_in_a_file(stu
         assert "var(--" in plot.inline
         assert "var(" not in plot.svg
         assert plot.svg.startswith("<svg ")
+        # Without a size of its own a file would be nothing in MLflow's pages; in the report it is as wide as there.
+        assert re.search(r'width="[\d.]+pt" height="[\d.]+pt"', plot.svg)
+        assert 'pt"' not in plot.inline
     # Those that were stopped early as well, which Optuna would leave out, but none that failed.
     assert len(re.findall(r"<use ", plots["history"].svg)) >= 38
     assert "rung 6" in plots["curves"].svg
@@ -118,6 +124,51 @@ def test_a_trial_that_runs_has_a_curve_and_no_point() -> None:
     assert report.leader.number != 3
     assert [one.value is None for one in shown(study).trials] == [False, False, False, True]
     assert "not ended" in page_of(study)[1].text
+
+
+def test_a_second_stage_has_its_own_parameters() -> None:
+    study = made(12)
+    for rate in (1e-3, 2e-3):
+        trial = study.ask()
+        trial.suggest_categorical(FROM, [3, 5])
+        trial.suggest_float("finetune.learning_rate", 5e-4, 5e-3, log=True)
+        trial.report(0.95 + rate, 1)
+        value, settings = 0.95 + rate, TrialSettings(from_trial=3, learning_rate=rate, epochs=1)
+        metrics = {"val_accuracy": value, "val_loss": 1 - value}
+        note_outcome(trial, TrialOutcome(trial.number, "complete", value, settings, 1, 1.0, metrics), value)
+        study.tell(trial, value)
+    report = study_report(study)
+    by_name = {one.name: one for one in report.parameters}
+    assert report.tuned == 2
+    assert report.leader
+    assert report.leader.number == 13
+    assert by_name["finetune.learning_rate"].default == study.trials[12].params["finetune.learning_rate"]
+    assert by_name["finetune.learning_rate"].best == study.trials[13].params["finetune.learning_rate"]
+    assert (by_name["learning_rate"].default, by_name["learning_rate"].best) == (1e-3, None)
+    _, page = page_of(study)
+    assert "Two stages: 12 trials trained heads on frozen layers, 2 trials the last layers" in page.text
+
+
+def test_two_objectives_have_a_front() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"], study_name="pair")
+    settings = made(0).user_attrs[ASKED]["settings"] | {"search.second_objective": "size_mb"}
+    note_study(study, ASKED, {"settings": settings, "data": {}, "trials": 4, "epochs": [1]})
+    for value, size in ((0.7, 2.0), (0.8, 3.0), (0.6, 2.5), (0.9, 9.0)):
+        trial = study.ask()
+        chosen = TrialSettings(learning_rate=trial.suggest_float("learning_rate", 1e-4, 1e-2))
+        note_value(trial, value / 2, 1)
+        note_value(trial, value, 2)
+        metrics = {"val_accuracy": value, "val_loss": 1 - value}
+        outcome = TrialOutcome(trial.number, "complete", value, chosen, 1, 1.0, metrics, second=size)
+        note_outcome(trial, outcome, [value, size])
+        study.tell(trial, [value, size])
+    report = study_report(study)
+    assert report.second == "size, MB"
+    assert [row.number for row in report.front] == [0, 1, 3]
+    text, page = page_of(study)
+    assert "0 (0.7000 at 2), 1 (0.8000 at 3), 3 (0.9000 at 9)." in page.text
+    assert 'id="front-figure_1"' in text
+    assert 'id="curves-figure_1"' in text
 
 
 def test_names_of_others_are_text() -> None:

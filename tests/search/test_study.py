@@ -1,15 +1,18 @@
 """Sampler, scheduler and objective together, run by Tune on trials that only pretend to train."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imgcls_ray.config import SearchSettings, Size
+from imgcls_ray.search.constraints import Constraints
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome
 from imgcls_ray.search.parameters import Choice, Fixed, Float
 from imgcls_ray.search.resources import TrialResources
+from imgcls_ray.search.second import LATENCIES
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.search.study import Study, run_study
 from imgcls_ray.training.job import TrialData
@@ -38,11 +41,11 @@ class Notes(StudyListener):
         self.told.append(sentence)
 
 
-def run(folder: Path, **settings: Any) -> tuple[StudyOutcome, Notes]:
+def run(folder: Path, space: SearchSpace = SPACE, **settings: Any) -> tuple[StudyOutcome, Notes]:
     study = Study(
         info=StudyInfo("s", 30, {}, {}),
         folder=folder,
-        space=SPACE,
+        space=space,
         settings=SearchSettings.model_validate({"trials": 30, **settings}),
         data={("cnn", "native"): TrialData(folder, Size(8, 8), 3, 2)},
         resources=TrialResources(1, 1, 1, 0),
@@ -83,3 +86,29 @@ def test_a_finite_space_is_gone_through_once(
         assert outcome.leader == outcome.best == best
         assert (best.params.dropout, best.params.optimizer) == (0, "sgd")
         assert best.value == best.metrics["val_loss"]
+
+
+def test_latency_as_the_second_objective_is_measured_once_and_the_front_is_told(
+    ray_local: None, tmp_path: Path
+) -> None:
+    limit = {"constraints": Constraints(parameters=20_000)}
+    more = {"cnn_width": Choice(type="choice", values=[4, 8, 64], default=4)}
+    space = SearchSpace.model_validate({"parameters": {**SPACE.parameters, **more}, **limit})
+    settings = {"second_objective": "latency_ms", "sampler": "random"}
+    first, notes = run(tmp_path, space, trials=4, **settings)
+    assert notes.told[0].startswith("one picture on one CPU takes")
+    known = (tmp_path / LATENCIES).read_text()
+    again, notes = run(tmp_path, space, **settings)
+    assert (tmp_path / LATENCIES).read_text() == known
+    assert notes.trials == len(again.trials) == 18
+    assert any("broke a constraint" in told for told in notes.told), notes.told
+    assert again.trials[:4] == first.trials
+    assert {trial.params.cnn_width for trial in again.trials} == {4, 8}
+    times = {trial.params.cnn_width: trial.second for trial in again.trials}
+    assert set(times.values()) <= set(json.loads(known).values())
+    assert all((trial.second or 0) > 0 for trial in again.trials)
+    assert again.second is not None
+    assert again.leader.value == max(trial.value or 0 for trial in again.front)
+    assert 1 <= len(again.front) <= 2, "of each of the two networks one at most"
+    for trial in again.front:
+        assert (tmp_path / "weights" / f"trial-{trial.number:04}.npz").exists()

@@ -8,6 +8,7 @@ import pytest
 
 from imgcls_ray.config import TrackingSettings, TrialSettings
 from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, TrialOutcome
+from imgcls_ray.search.objective import Second
 from imgcls_ray.tracking.tracker import Tracker
 
 INFO = StudyInfo("pets-1", 3, {"search.trials": "3"}, {"name": "pets", "fingerprint": "ab" * 32, "found": "60"})
@@ -25,12 +26,14 @@ def tell_trial(listener: StudyListener, ended: TrialOutcome) -> None:
     listener.trial_ended(ended)
 
 
-def tell_study(listener: StudyListener, trials: tuple[TrialOutcome, ...], info: StudyInfo = INFO) -> None:
+def tell_study(
+    listener: StudyListener, trials: tuple[TrialOutcome, ...], info: StudyInfo = INFO, second: Second | None = None
+) -> None:
     listener.study_started(info)
     for trial in trials:
         tell_trial(listener, trial)
     best = max(trials, key=lambda trial: trial.value or 0)
-    listener.study_ended(StudyOutcome(info.name, trials, best, trials[0], 9.0))
+    listener.study_ended(StudyOutcome(info.name, trials, best, trials[0], 9.0, second=second))
 
 
 @pytest.fixture(scope="session")

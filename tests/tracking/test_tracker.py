@@ -10,6 +10,8 @@ import pytest
 from imgcls_ray.config import TrackingSettings
 from imgcls_ray.errors import StorageError
 from imgcls_ray.evaluation.metrics import score
+from imgcls_ray.search.listener import TrialOutcome
+from imgcls_ray.search.objective import Second
 from imgcls_ray.tracking.tracker import Tracker
 
 from .conftest import INFO, outcome, tell_study, tell_trial
@@ -126,3 +128,30 @@ def test_odd_names_and_values_arrive(tracker: Tracker) -> None:
 def test_without_a_study_there_is_no_run(tracker: Tracker) -> None:
     with pytest.raises(StorageError, match="No study"):
         _ = tracker.run_id
+
+
+def test_of_two_objectives_the_second_is_a_metric_and_the_front_is_marked_anew_each_time(storage: Path) -> None:
+    info, second = replace(INFO, second=Second("size_mb")), Second("size_mb")
+
+    def pair(number: int, value: float, size: float) -> TrialOutcome:
+        return replace(outcome(number, value), second=size, metrics={"val_loss": 1.0})
+
+    first = (pair(0, 0.5, 2.0), pair(1, 0.75, 3.0), pair(2, 0.5, 4.0))
+    for trials in (first, (*first, pair(3, 0.75, 1.0))):
+        with Tracker(storage, TrackingSettings()) as tracker:
+            tell_study(tracker.listener(), trials, info, second)
+            runs = children(tracker)
+            parent = tracker.client.get_run(tracker.run_id)
+            front = {name for name, run in runs.items() if run.data.tags.get("imgcls.front") == "true"}
+            if trials == first:
+                assert front == {"trial-000", "trial-001"}
+                assert parent.data.tags["imgcls.front"] == "0, 1"
+    assert front == {"trial-003"}
+    assert parent.data.tags["imgcls.front"] == "3"
+    assert parent.data.metrics["best_size_mb"] == 3.0, "trial 1 is the best by the first alone"
+    assert {name: run.data.metrics["size_mb"] for name, run in runs.items()} == {
+        "trial-000": 2.0,
+        "trial-001": 3.0,
+        "trial-002": 4.0,
+        "trial-003": 1.0,
+    }

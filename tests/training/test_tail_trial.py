@@ -13,7 +13,9 @@ from imgcls_ray.embeddings import Embeddings, embed
 from imgcls_ray.models import resolve_weights
 from imgcls_ray.training.job import TrialData, TrialJob
 from imgcls_ray.training.network import load_backbone, whole_network
+from imgcls_ray.training.predictions import predict
 from imgcls_ray.training.runner import Solo
+from imgcls_ray.training.warm import Warm
 from tests.conftest import assert_same, ingested
 
 NAME = "mobilenet_0.25"
@@ -44,7 +46,7 @@ def embeddings(prepared: Preprocessed, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.mark.parametrize(("unfrozen", "views"), [(0, 0), (2, 1), (4, 1)])
 def test_the_whole_network_answers_like_what_was_trained(
-    prepared: Preprocessed, embeddings: Embeddings, unfrozen: int, views: int
+    prepared: Preprocessed, embeddings: Embeddings, unfrozen: int, views: int, tmp_path: Path
 ) -> None:
     settings = TrialSettings(
         backbone=NAME,
@@ -79,6 +81,12 @@ def test_the_whole_network_answers_like_what_was_trained(
     if unfrozen == embeddings.unfrozen:
         np.testing.assert_array_equal(chunk.samples.numpy(), stored)
     np.testing.assert_array_equal(chunk.labels.numpy(), labels)
+
+    runner.save_weights(tmp_path / "kept.npz")
+    again, truth = predict(job, tmp_path / "kept.npz", "val", Warm())
+    assert_same(again, answer)
+    np.testing.assert_array_equal(truth, labels)
+    assert float((again.argmax(1) == truth).mean()) == pytest.approx(metrics["val_accuracy"])
 
 
 def test_the_next_trial_starts_from_the_pretrained_layers_again(prepared: Preprocessed, embeddings: Embeddings) -> None:

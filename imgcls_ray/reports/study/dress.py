@@ -78,7 +78,7 @@ def dress(axes: Any) -> Any:
 
 def _svg(figure: Figure) -> str:
     figure.set_layout_engine("constrained")
-    figure.patch.set_visible(False)
+    figure.patch.set_facecolor(CARD)
     buffer = io.StringIO()
     nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", metadata=nothing)
@@ -87,8 +87,7 @@ def _svg(figure: Figure) -> str:
     text = re.sub(r"font: (?:bold )?([\d.]+)px [^;\"]*", lambda found: FONT.format(size=found[1]), text)
     # A hundredth of a point is finer than any screen.
     text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text)
-    text = re.sub(r"<!--.*?-->\n?|^\s+", "", text, flags=re.DOTALL | re.MULTILINE)
-    return re.sub(r' width="[\d.]+pt" height="[\d.]+pt"| height="[\d.]+pt"', "", text, count=2)
+    return re.sub(r"<!--.*?-->\n?|^\s+", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def paint(points: Any, colours: Sequence[str]) -> None:

@@ -13,9 +13,10 @@ from imgcls_ray.evaluation.certainty import Certainty
 from imgcls_ray.reports.study.report import Reason, Searched, StudyReport
 from imgcls_ray.reports.study.shown import shown
 from imgcls_ray.search.journal import ASKED, RESULT, noted_outcome
-from imgcls_ray.search.objective import Objective
+from imgcls_ray.search.objective import Objective, second_of
 from imgcls_ray.search.rows import TrialRow, trial_rows
 from imgcls_ray.search.rungs import rungs
+from imgcls_ray.search.space import FROM
 
 BOARD = 15
 """Trials on the board; `imgcls trials` lists all."""
@@ -37,6 +38,7 @@ def study_report(study: optuna.Study) -> StudyReport:
     result = study.user_attrs.get(RESULT, {})
     settings = asked.get("settings", {})
     objective = Objective(settings.get("search.objective", "val_accuracy"))
+    second = second_of(settings.get("search.second_objective", "none"))
     importance, note = importances(study)
     scored = [row for row in table if row.value is not None and row.state != "running"]
     asha = settings.get("search.scheduler") == "asha"
@@ -49,8 +51,9 @@ def study_report(study: optuna.Study) -> StudyReport:
         states={state: states[state] for state in ("complete", "pruned", "failed", "running")},
         epochs=sum(row.epochs for row in table),
         seconds=sum(row.seconds or 0.0 for row in table),
-        rungs=tuple(rung.epochs for rung in rungs(asked["epochs"])) if asha else (),
-        parameters=_searched(study, importance),
+        tuned=sum(FROM in trial.params for trial in study.get_trials(deepcopy=False)),
+        rungs=tuple(sorted({rung.epochs for epochs in asked["epochs"] for rung in rungs(epochs)})) if asha else (),
+        parameters=_searched(study, importance, scored[0].number if scored else None),
         fixed=_fixed([row.params for row in table]),
         board=tuple(table[:BOARD]),
         leader=scored[0] if scored else None,
@@ -58,6 +61,8 @@ def study_report(study: optuna.Study) -> StudyReport:
         used=result.get("used"),
         certainty=Certainty.from_json(result["certainty"]) if result.get("certainty") else None,
         test=result.get("test"),
+        second=f"{second.words}, {second.unit}" if second else None,
+        front=tuple(sorted((row for row in table if row.front), key=lambda row: row.second or 0.0)),
         reasons=_reasons(study),
         importance_note=note,
     )
@@ -101,14 +106,17 @@ def searched(study: optuna.Study) -> dict[str, BaseDistribution]:
     return found
 
 
-def _searched(study: optuna.Study, importance: Mapping[str, float]) -> tuple[Searched, ...]:
+def _searched(study: optuna.Study, importance: Mapping[str, float], leader: int | None) -> tuple[Searched, ...]:
     trials = study.get_trials(deepcopy=False)
-    first = trials[0].params if trials else {}
+    tuned = next((trial.params for trial in trials if FROM in trial.params), {})
+    first = {**trials[0].params, **tuned} if trials else {}
+    best = trials[leader].params if leader is not None else {}
     found = [
         Searched(
             name=name,
             range=in_words(distribution),
             default=first.get(name),
+            best=best.get(name),
             trials=sum(name in trial.params for trial in trials),
             importance=importance.get(name),
         )

@@ -33,7 +33,8 @@ class Plot:
     @property
     def inline(self) -> str:
         """The element as it stands in the page: its colours are the page's, its parts' names its own."""
-        text = self.svg
+        # The page says how wide it is.
+        text = re.sub(r' (width|height)="[\d.]+pt"', "", self.svg)
         for colour, variable in VARIABLES.items():
             text = text.replace(colour, f"var({variable})")
         text = re.sub(r'\bid="', f'id="{self.name}-', text)

@@ -18,7 +18,9 @@ class Searched:
     range: str
     """In words: `0.0001 to 0.01, log` or `adam, sgd`."""
     default: Any
-    """Of trial 0; None where it takes no part there."""
+    """Of trial 0, or of the second stage's first trial; None where it takes no part there."""
+    best: Any
+    """Of the leader; None where it takes no part there."""
     trials: int
     """How many trials have it: fewer than all where it has a condition."""
     importance: float | None = None
@@ -44,13 +46,15 @@ class StudyReport:
     """The metric for the reader."""
     best_words: str
     asked: Mapping[str, Any]
-    """`settings` and `data` as they were given, `trials` and the highest number of `epochs`; empty if not noted."""
+    """`settings` and `data` as they were given, `trials` and the most `epochs` of each stage; empty if not noted."""
     states: Mapping[str, int]
     """Trials by state: complete, pruned, failed, running."""
     epochs: int
     """Trained, of all trials together."""
     seconds: float
     """Of training, of all ended trials together."""
+    tuned: int
+    """Trials of a second stage."""
     rungs: tuple[int, ...]
     """Epochs after which ASHA stopped trials."""
     parameters: tuple[Searched, ...]
@@ -66,6 +70,10 @@ class StudyReport:
     certainty: Certainty | None
     test: Mapping[str, float] | None
     """Of the trial that is used, measured once: `accuracy`, `f1_macro`, `loss`, `images`."""
+    second: str | None
+    """The second objective for the reader, with its unit; None where there is none."""
+    front: tuple[TrialRow, ...]
+    """The trials that no other beats in both objectives, the smallest first."""
     reasons: tuple[Reason, ...]
     importance_note: str | None
     """Why there is no importance."""

@@ -3,7 +3,7 @@
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from imgcls_ray.search.journal import noted_outcome
+from imgcls_ray.search.journal import noted_outcome, noted_values
 
 
 def shown(study: optuna.Study) -> optuna.Study:
@@ -14,6 +14,16 @@ def shown(study: optuna.Study) -> optuna.Study:
     """
     copy = optuna.create_study(directions=study.directions[:1], study_name=study.study_name)
     copy.add_trials([_as_shown(trial) for trial in study.get_trials(deepcopy=False)])
+    return copy
+
+
+def both(study: optuna.Study) -> optuna.Study:
+    """The same of a study with two objectives, with both: the second one first, to be the plot's horizontal axis."""
+    copy = optuna.create_study(directions=study.directions[::-1], study_name=study.study_name)
+    for outcome in map(noted_outcome, study.get_trials(deepcopy=False)):
+        if outcome is None or outcome.state == "failed" or outcome.value is None or outcome.second is None:
+            continue
+        copy.add_trial(create_trial(values=[outcome.second, outcome.value]))
     return copy
 
 
@@ -28,5 +38,5 @@ def _as_shown(trial: FrozenTrial) -> FrozenTrial:
         value=value,
         params=trial.params,
         distributions=trial.distributions,
-        intermediate_values=trial.intermediate_values,
+        intermediate_values=noted_values(trial),
     )
