@@ -1,21 +1,36 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+FOLDER = Path(__file__).parents[1] / "benchmarks"
 LONG = {"hyperband.py", "trials.py"}
 """They start TensorFlow again and again: half a minute and more, even so."""
+ALL = sorted(path.name for path in FOLDER.glob("[!_]*.py"))
+RUN = [name for name in ALL if name not in LONG or "IMGCLS_TEST_BENCHMARKS" in os.environ]
+
+
+def quick(name: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(FOLDER / name), "--quick"], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
+    """All of them, two at a time: with --quick they only show that they run, and most of that is waiting for starts."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(quick, name) for name in RUN}
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("benchmark", sorted(path.name for path in (ROOT / "benchmarks").glob("[!_]*.py")))
-def test_every_benchmark_runs(benchmark: str) -> None:
-    if benchmark in LONG and "IMGCLS_TEST_BENCHMARKS" not in os.environ:
+@pytest.mark.parametrize("name", ALL)
+def test_every_benchmark_runs(started: dict[str, Future[subprocess.CompletedProcess[str]]], name: str) -> None:
+    if name not in RUN:
         pytest.skip("takes long: by hand, with IMGCLS_TEST_BENCHMARKS=1")
-    command = [sys.executable, str(ROOT / "benchmarks" / benchmark), "--quick"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = started[name].result()
+    assert done.returncode == 0, done.stderr[-4000:]
     for part in ("ours", "limit", "times ours"):
-        assert part in printed
+        assert part in done.stdout
