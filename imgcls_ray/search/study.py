@@ -1,7 +1,5 @@
 """A study: trials of one search space on one data set, run by Tune."""
 
-import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,11 +8,6 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
-from ray import tune
-from ray.tune.execution.placement_groups import PlacementGroupFactory
-from ray.tune.experiment import Trial
-from ray.tune.schedulers import TrialScheduler
-from ray.tune.stopper import Stopper
 
 from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.errors import Interrupted, TrainingError
@@ -35,7 +28,8 @@ from imgcls_ray.search.sampler import INTERRUPTED, OptunaSampler
 from imgcls_ray.search.scheduler import build_scheduler, describe_scheduler
 from imgcls_ray.search.second import second_values
 from imgcls_ray.search.space import SearchSpace
-from imgcls_ray.search.trainable import LIVES, TrialContext, TrialTrainable
+from imgcls_ray.search.trainable import TrialContext, TrialTrainable
+from imgcls_ray.search.tuning import End, run_tune
 from imgcls_ray.training.job import TrialData
 
 FIRST = 3
@@ -239,7 +233,14 @@ class _Stage:
             build_scheduler(settings, self._space.highest("epochs")), settings.objective, left.values, going_on
         )
         if not sampler.is_finished:
-            _run_tune(self._study, self._context, sampler, scheduler, _End(deadline, interruption))
+            run_tune(
+                self._study.trainable,
+                self._context,
+                self._study.resources,
+                sampler,
+                scheduler,
+                End(deadline, interruption),
+            )
         for running in sampler.running():
             told.trial_ended(running)
         if self.proposals.duplicates:
@@ -312,64 +313,6 @@ class _Tidy(StudyListener):
     def trial_ended(self, outcome: TrialOutcome) -> None:
         if outcome.reason != INTERRUPTED:
             self._context.checkpoint(outcome.number).remove()
-
-
-def _run_tune(
-    study: Study, context: TrialContext, sampler: OptunaSampler, scheduler: TrialScheduler, stopper: Stopper
-) -> None:
-    # Tune's own reporter and warnings would drown ours; the listener tells everything.
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    # Its handler of Ctrl-C would wait for running epochs for as long as they take; see `Interruption`.
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    share = study.resources
-    # One pending trial, Tune's default, is too few for `Asha.choose_trial_to_run`; the sampler is the bound.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(share.concurrency)
-    # The trial that drives a gang takes no CPU: its workers do.
-    # (A placement group must ask for something: one byte.)
-    own = {"CPU": 0, "memory": 1} if share.workers > 1 else {"CPU": share.cpus, "GPU": share.gpus}
-    trainable = tune.with_resources(
-        tune.with_parameters(study.trainable, context=context),
-        PlacementGroupFactory([{name: float(amount) for name, amount in own.items() if amount or name == "CPU"}]),
-    )
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=sampler,
-            scheduler=scheduler,
-            num_samples=-1,
-            reuse_actors=True,
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-        ),
-        run_config=tune.RunConfig(
-            # A folder of its own for each start: Tune's state is not what a study is taken up from.
-            name=f"tune-{int(time.time())}",
-            storage_path=str(study.folder.resolve()),
-            verbose=0,
-            stop=stopper,
-            failure_config=tune.FailureConfig(max_failures=LIVES),
-        ),
-    )
-    tuner.fit()
-
-
-def _trial_name(trial: Trial) -> str:
-    return f"trial-{trial.config['number']:04}"
-
-
-class _End(Stopper):
-    """Ends every trial at its next epoch once time is over or Ctrl-C came; epochs that take too long, at once."""
-
-    def __init__(self, deadline: float, interruption: Interruption) -> None:
-        self._deadline, self._interruption = deadline, interruption
-
-    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:  # noqa: ARG002 - Tune's signature
-        return self._interruption.requested or time.monotonic() > self._deadline
-
-    def stop_all(self) -> bool:
-        return self._interruption.impatient
 
 
 def _outcome(study: Study, stages: Sequence[_Stage], interrupted: bool) -> StudyOutcome:
