@@ -148,7 +148,7 @@ def _ours(options: argparse.Namespace, folder: Path, seconds: float, started: fl
         image_size=Size(side, side),
         trials=2 if options.quick else 10_000,
         epochs=2 if options.quick else None,
-        time_budget=seconds - overhead,
+        time_budget=max(seconds - overhead, 1),  # a busy machine may need all of it for the rest
     )
     settings = RunSettings(
         data=str(options.data[0]),

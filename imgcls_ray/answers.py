@@ -30,10 +30,14 @@ class Answer:
     predictions: list[dict[str, Any]]
     """`label` and `probability` of each class."""
     error: str | None = None
+    decision: str | None = None
+    """`sure`, or `unsure` where the highest probability is below the bundle's threshold."""
 
     def to_json(self) -> dict[str, Any]:
-        """`image` and `predictions`, or `image` and `error`."""
-        return {"image": self.image} | ({"error": self.error} if self.error else {"predictions": self.predictions})
+        """`image`, `predictions` and `decision`, or `image` and `error`."""
+        if self.error:
+            return {"image": self.image, "error": self.error}
+        return {"image": self.image, "predictions": self.predictions, "decision": self.decision}
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def classify(bundle: "Bundle", paths: Sequence[str]) -> list[Answer]:
             if isinstance(outcome, ImageError):
                 answers.append(Answer(path, [], str(outcome)))
             else:
-                answers.append(Answer(path, bundle.ranked(outcome)))
+                answers.append(Answer(path, bundle.ranked(outcome), decision=bundle.decision(outcome)))
     return answers
 
 

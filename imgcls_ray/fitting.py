@@ -44,8 +44,8 @@ def fit(
 ) -> FitResult:
     """Train a trial of a study in `storage` again, from its beginning, measure it on the test split and register it.
 
-    The settings, pictures, embeddings and the seed are the study's, so its curve is too, to the last bit on CPUs with
-    one worker. A trial that was stopped early goes to its end this time.
+    The settings, pictures, embeddings and the seed are the study's, so its curve is too, to the last bit with one
+    worker on one CPU. A trial that was stopped early goes to its end this time.
 
     Args:
         trial: `STUDY/NUMBER`, or the id of the trial's run in MLflow.
@@ -66,7 +66,10 @@ def fit(
     try:
         result = run(settings, listener)
     except Interrupted as error:
-        raise Interrupted("interrupted before an epoch ended; the same command begins again.") from error
+        raise Interrupted(
+            f"interrupted before an epoch ended; 'imgcls run {settings.data} --study {settings.study} --resume' with "
+            "the same --storage goes on from here."
+        ) from error
     here = values_of(Storage.open(storage).study(result.study.name), result.study.name, 0)
     curve = Comparison(found.values, here, found.outcome.metrics, result.study.best.metrics)
     return FitResult(found, curve, result)

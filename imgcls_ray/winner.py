@@ -13,7 +13,9 @@ from imgcls_ray.config import Size
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.sources import Split
+from imgcls_ray.evaluation.calibration import calibrate
 from imgcls_ray.evaluation.metrics import Metrics, score
+from imgcls_ray.evaluation.reliability import expected_calibration_error, reliability
 from imgcls_ray.inference.engine import Engine, load_engine
 from imgcls_ray.plan import Plan
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
@@ -42,12 +44,15 @@ def build_winner(
             break
         written = load_bundle(place)
         if _is_of(written.card, best):
-            return written, measure(written.engine, sets[job.data.size], "test")
+            return written, measure(written, sets[job.data.size], "test")
         place = plan.storage.bundle(f"{outcome.name}-{number}")
     model = _rebuilt(context, best)
     found = sets[job.data.size]
     index = found.index
-    metrics = measure(load_engine(model), found, "test")
+    engine = load_engine(model)
+    calibration = calibrate(*_answers(engine, found, "val"), index.labels.names)
+    probabilities, truth = _answers(engine, found, "test")
+    metrics = score(calibration.apply(probabilities), truth, index.labels.names)
     card = Card(
         name=plan.model_name,
         study=outcome.name,
@@ -58,12 +63,14 @@ def build_winner(
             "test_accuracy": metrics.accuracy,
             "test_f1_macro": metrics.f1_macro,
             "test_loss": metrics.loss,
+            "test_calibration_error": metrics.calibration_error,
+            "test_calibration_error_before": expected_calibration_error(reliability(probabilities, truth)),
         },
         data_name=index.name,
         data_fingerprint=index.fingerprint,
         counts=dataclasses.asdict(found.counts),
     )
-    bundle = write_bundle(place, model, index.labels, index.pixels, card, _golden(found))
+    bundle = write_bundle(place, model, index.labels, index.pixels, card, _golden(found), calibration)
     return bundle, metrics
 
 
@@ -104,14 +111,19 @@ def _is_of(card: Card, trial: TrialOutcome) -> bool:
     )
 
 
-def measure(engine: Engine, found: Preprocessed, split: Split) -> Metrics:
-    """Score a model on one split of a preprocessed set, shard by shard."""
+def measure(model: Bundle | Engine, found: Preprocessed, split: Split) -> Metrics:
+    """Score a model on one split of a preprocessed set."""
+    return score(*_answers(model, found, split), found.index.labels.names)
+
+
+def _answers(model: Bundle | Engine, found: Preprocessed, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (n, K) and labels (n,) of a split, shard by shard."""
     probabilities, labels = [], []
     for entry in found.index.of(split):
         shard = read_shard(found.path, entry, found.index.format)
-        probabilities.append(engine.predict(shard.images))
+        probabilities.append(model.predict(shard.images))
         labels.append(shard.labels)
-    return score(np.concatenate(probabilities), np.concatenate(labels), found.index.labels.names)
+    return np.concatenate(probabilities), np.concatenate(labels)
 
 
 def _golden(found: Preprocessed) -> np.ndarray:

@@ -77,7 +77,7 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
             [answer] = await predictor.classify(pictures)
         if isinstance(answer, ImgclsError):
             raise answer
-        return Classified(predictions=answer)
+        return answer
 
     @app.get("/livez", operation_id="livez", summary="Is the process up?", response_description="It is.")
     async def livez() -> Live:

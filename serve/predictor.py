@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imgcls_ray.data.pixels import read_header
 from imgcls_ray.errors import ImageError, ImgclsError
 from serve.errors import RequestRefused
-from serve.schemas import ModelInfo, Prediction
+from serve.schemas import Classified, ModelInfo, Prediction
 from serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -64,21 +64,22 @@ class Predictor:
         finally:
             self._waiting -= 1
 
-    async def classify(self, pictures: list[bytes]) -> list[list[Prediction] | ImgclsError]:
+    async def classify(self, pictures: list[bytes]) -> list[Classified | ImgclsError]:
         """For each picture (a file's bytes) all classes, highest probability first, or why it can't be classified."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._classify, pictures)
 
-    def _classify(self, pictures: list[bytes]) -> list[list[Prediction] | ImgclsError]:
+    def _classify(self, pictures: list[bytes]) -> list[Classified | ImgclsError]:
         refused = [self._too_many_pixels(data) for data in pictures]
         answers = iter(
             self._bundle.predict_bytes([data for data, no in zip(pictures, refused, strict=True) if no is None])
         )
-        return [self._ranked(next(answers)) if no is None else no for no in refused]
+        return [self._classified(next(answers)) if no is None else no for no in refused]
 
-    def _ranked(self, answer: "np.ndarray | ImageError") -> list[Prediction] | ImgclsError:
+    def _classified(self, answer: "np.ndarray | ImageError") -> Classified | ImgclsError:
         if isinstance(answer, ImageError):
             return answer
-        return [Prediction.model_validate(row) for row in self._bundle.ranked(answer)]
+        predictions = [Prediction.model_validate(row) for row in self._bundle.ranked(answer)]
+        return Classified(predictions=predictions, decision=self._bundle.decision(answer))
 
     def _too_many_pixels(self, data: bytes) -> ImgclsError | None:
         try:

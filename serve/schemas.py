@@ -16,6 +16,9 @@ class Classified(BaseModel):
     """The answer for one picture: every class of the model, highest probability first."""
 
     predictions: list[Prediction]
+    decision: Literal["sure", "unsure"] = Field(
+        description="unsure: the highest probability is below the one from which on the model's answers are trusted."
+    )
     success: Literal[True] = True
 
     model_config = ConfigDict(
@@ -26,6 +29,7 @@ class Classified(BaseModel):
                         {"label": "daisy", "probability": 0.9312},
                         {"label": "rose", "probability": 0.0688},
                     ],
+                    "decision": "sure",
                     "success": True,
                 }
             ]

@@ -52,7 +52,7 @@ def test_pictures_are_answered_in_their_order_highest_first(bundle: Bundle, pict
         scores = [prediction["probability"] for prediction in answer.predictions]
         assert scores == sorted(scores, reverse=True)
         assert sum(scores) == pytest.approx(1)
-        assert set(answer.to_json()) == {"image", "predictions"}
+        assert set(answer.to_json()) == {"image", "predictions", "decision"}
 
 
 def test_a_broken_picture_has_a_reason_and_stops_no_other(bundle: Bundle, pictures: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import shutil
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from imgcls_ray.bundle.archive import check_archive
 from imgcls_ray.bundle.card import Card
 from imgcls_ray.bundle.files import (
+    CALIBRATION,
     CARD,
     CARD_PAGE,
     GOLDEN,
@@ -30,6 +31,7 @@ from imgcls_ray.data.files import storing
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps, decode
 from imgcls_ray.errors import ImageError, ModelError, StorageError
+from imgcls_ray.inference.calibration import Calibration
 
 if TYPE_CHECKING:
     import keras
@@ -51,14 +53,15 @@ class Bundle:
     pixels: PixelOps
     card: Card
     engine: "Engine"
+    calibration: Calibration = Calibration()  # noqa: RUF009 - it can't be changed
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities (n, K) float32 for pictures (n, H, W, C) uint8 of the bundle's own size and colour space.
+        """Calibrated probabilities (n, K) float32 for pictures (n, H, W, C) uint8 as `pixels` says.
 
         Raises:
             ModelError: other shapes or types.
         """
-        return self.engine.predict(images)
+        return self.calibration.apply(self.engine.predict(images))
 
     def predict_bytes(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Probabilities (K,) for each encoded picture, or why it can't be decoded, in the order of `files`."""
@@ -77,9 +80,20 @@ class Bundle:
         order = np.argsort(-probabilities, kind="stable")
         return [{"label": self.labels.names[i], "probability": float(probabilities[i])} for i in order]
 
+    def decision(self, probabilities: np.ndarray) -> Literal["sure", "unsure"]:
+        """Whether one picture's (K,) calibrated probabilities are enough for an answer at the bundle's risk."""
+        best = int(probabilities.argmax())
+        return "sure" if probabilities[best] >= self.calibration.threshold_of(self.labels.names[best]) else "unsure"
+
 
 def write_bundle(
-    path: Path, model: "keras.Model", labels: Labels, pixels: PixelOps, card: Card, golden: np.ndarray
+    path: Path,
+    model: "keras.Model",
+    labels: Labels,
+    pixels: PixelOps,
+    card: Card,
+    golden: np.ndarray,
+    calibration: Calibration = Calibration(),  # noqa: B008 - it can't be changed
 ) -> Bundle:
     """Write a bundle to the new folder `path`, all or nothing, and load it once to prove that it can be.
 
@@ -103,9 +117,10 @@ def write_bundle(
             _without_training(model).save(draft / MODEL)
             write_json(draft / LABELS, labels.to_json())
             write_json(draft / PIXELS, pixels.to_json())
+            write_json(draft / CALIBRATION, calibration.to_json())
             write_json(draft / CARD, card.model_dump(mode="json"))
-            (draft / CARD_PAGE).write_text(card.to_markdown(labels.names), encoding="utf-8")
-            write_golden(draft / GOLDEN, golden, load_engine(model).predict(golden))
+            (draft / CARD_PAGE).write_text(card.to_markdown(labels.names, calibration), encoding="utf-8")
+            write_golden(draft / GOLDEN, golden, calibration.apply(load_engine(model).predict(golden)))
             write_checksums(draft)
             bundle = load_bundle(draft)
             draft.rename(path)
@@ -128,6 +143,7 @@ def load_bundle(path: Path) -> Bundle:
     try:
         labels = Labels.from_json(read_json(path / LABELS))
         pixels = PixelOps.from_json(read_json(path / PIXELS))
+        calibration = Calibration.from_json(read_json(path / CALIBRATION))
         card = Card.model_validate(read_json(path / CARD))
     except ValidationError as error:
         raise ModelError(f"{CARD} of the bundle at {path} is no card: {error.errors()[0]['msg']}.") from error
@@ -138,13 +154,14 @@ def load_bundle(path: Path) -> Bundle:
     engine = _load_engine(path, labels, pixels)
     if images.shape[1:] != pixels.shape or scores.shape[1:] != (len(labels),):
         raise ModelError(f"The golden pictures of the bundle at {path} do not fit its pixels.json and labels.json.")
-    gap = float(np.max(np.abs(engine.predict(images) - scores), initial=0.0))
+    bundle = Bundle(path, labels, pixels, card, engine, calibration)
+    gap = float(np.max(np.abs(bundle.predict(images) - scores), initial=0.0))
     if not gap <= TOLERANCE:
         raise ModelError(
             f"The model at {path} no longer gives the probabilities it was saved with: its golden pictures differ by "
             f"{gap:.1e}, allowed is {TOLERANCE:.0e}; use the versions its card names."
         )
-    return Bundle(path, labels, pixels, card, engine)
+    return bundle
 
 
 def _load_engine(path: Path, labels: Labels, pixels: PixelOps) -> "Engine":

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pydantic import Field, FiniteFloat
 
 from imgcls_ray.config import Settings
+from imgcls_ray.inference.calibration import Calibration
 
 PACKAGES = ("imgcls-ray", "tensorflow", "keras", "numpy")
 
@@ -14,10 +15,24 @@ LIMITS = (
     "probability.",
     "Pictures unlike the training data (another camera, light, background or way of framing) are answered wrong more "
     "often than the figures say, and just as confidently.",
-    "The probabilities are the network's softmax and were not calibrated: 0.9 need not be right nine times in ten.",
     "The figures are over all pictures of a split; a class with few pictures may do much better or worse than they.",
     "Unfairness in the data is learned with the rest: check it for the people and places it will be used on.",
 )
+
+_UNCALIBRATED = (
+    "The probabilities are the network's softmax and were not calibrated: 0.9 need not be right nine in ten."
+)
+
+
+def _calibrated(calibration: Calibration) -> str:
+    if not calibration.pictures:
+        return _UNCALIBRATED
+    return (
+        f"The probabilities are calibrated on {calibration.pictures} validation pictures (temperature "
+        f"{calibration.temperature:.2f}): of pictures unlike them 0.9 need not be right nine times in ten. Answers "
+        f"marked `unsure` are those below the probability at which {calibration.risk:.0%} of these pictures' answers "
+        "were wrong."
+    )
 
 
 def installed_versions() -> dict[str, str]:
@@ -48,11 +63,11 @@ class Card(Settings):
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = Field(default_factory=installed_versions)
 
-    def to_markdown(self, classes: tuple[str, ...]) -> str:
+    def to_markdown(self, classes: tuple[str, ...], calibration: Calibration) -> str:
         """The card as a page."""
         figures = {key: f"{value:.4f}" for key, value in self.metrics.items()}
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
-        limits = "\n".join(f"- {limit}" for limit in LIMITS)
+        limits = "\n".join(f"- {limit}" for limit in (*LIMITS, _calibrated(calibration)))
         names = ", ".join(f"`{_plain(name)}`" for name in classes)
         return (
             f"# {_plain(self.name)}\n\n"

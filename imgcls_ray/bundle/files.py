@@ -15,9 +15,10 @@ from imgcls_ray.errors import ModelError
 from imgcls_ray.models.bundled import MODEL as MODEL
 
 LABELS, PIXELS = "labels.json", "pixels.json"
-CARD, CARD_PAGE, GOLDEN, CHECKSUMS = "card.json", "card.md", "golden.npz", "checksums.json"
-CHECKED = (MODEL, LABELS, PIXELS, CARD, CARD_PAGE, GOLDEN)
-FORMAT = 1
+CALIBRATION, CARD, CARD_PAGE = "calibration.json", "card.json", "card.md"
+GOLDEN, CHECKSUMS = "golden.npz", "checksums.json"
+CHECKED = (MODEL, LABELS, PIXELS, CALIBRATION, CARD, CARD_PAGE, GOLDEN)
+FORMAT = 2
 """Raised when a bundle of the new kind can't be read by the old program."""
 MAX_JSON = 16 * 2**20
 MAX_GOLDEN = 2**30

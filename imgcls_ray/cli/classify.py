@@ -46,7 +46,7 @@ def _print(out: "Output", found: "Sequence[Answer]", top: int) -> None:
     for answer in found:
         if answer.error:
             continue
-        out.line(answer.image)
+        out.line(answer.image + ("   unsure" if answer.decision == "unsure" else ""))
         for prediction in answer.predictions[:top]:
             probability = prediction["probability"]
             out.line(f"  {probability:6.4f}  {'█' * round(probability * BAR):<{BAR}}  {prediction['label']}")

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 
 from imgcls_ray.errors import DataError, ModelError
+from imgcls_ray.evaluation.reliability import expected_calibration_error, reliability
 
 CLIP = 1e-7
 """Probabilities are cut to [CLIP, 1 - CLIP] before the logarithm, so that one sure mistake costs 16, not infinity."""
+
+TOP = (2, 3, 5)
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class ClassMetrics:
     f1: float
     support: int
     """Pictures that have this label."""
+    auc: float | None
+    """Area under the ROC curve of this class's probability; None where all pictures or none have the label."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,16 @@ class Metrics:
     per_class: dict[str, ClassMetrics]
     """Every class of the model, in its order; a class without pictures has support 0."""
     images: int
+    matthews: float
+    """Matthews' correlation for several classes (Gorodkin 2004), -1 to 1: 0 is chance, however uneven the classes."""
+    auc_macro: float | None
+    """Mean of the classes' areas; None where none has one."""
+    top_k: dict[int, float]
+    """k -> share of pictures whose label is among the k most probable; k = 2, 3 and 5, as far as there are classes."""
+    calibration_error: float
+    """Expected calibration error of the highest probability, in 15 bins; see `evaluation.reliability`."""
+    confusion: list[list[int]]
+    """Pictures by label (rows) and answer (columns), in the order of `per_class`."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, texts and dicts."""
@@ -60,7 +75,8 @@ def score(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...])
     if not np.isfinite(probabilities).all():
         raise ModelError("The model answers with something that is not a number; train it again, with a lower rate.")
 
-    from sklearn.metrics import precision_recall_fscore_support  # here: it costs half a second of start-up
+    # Here: it costs half a second of start-up.
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
     predicted = probabilities.argmax(axis=1)
     precision, recall, f1, support = precision_recall_fscore_support(
@@ -68,6 +84,10 @@ def score(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...])
     )
     right = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     present = support > 0
+    some = present & (support < len(labels))
+    areas = {i: float(roc_auc_score(labels == i, probabilities[:, i])) for i in np.flatnonzero(some).tolist()}
+    confusion = confusion_matrix(labels, predicted, labels=np.arange(len(names)))
+    rank = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
     return Metrics(
         accuracy=float((predicted == labels).mean()),
         loss=float(-np.log(np.clip(right, CLIP, 1 - CLIP)).mean()),
@@ -75,8 +95,21 @@ def score(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...])
         precision_macro=float(precision[present].mean()),
         recall_macro=float(recall[present].mean()),
         per_class={
-            name: ClassMetrics(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+            name: ClassMetrics(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]), areas.get(i))
             for i, name in enumerate(names)
         },
         images=len(labels),
+        matthews=_matthews(confusion),
+        auc_macro=float(np.mean(list(areas.values()))) if areas else None,
+        top_k={k: float((rank < k).mean()) for k in TOP if k < len(names)},
+        calibration_error=expected_calibration_error(reliability(probabilities, labels)),
+        confusion=confusion.tolist(),
     )
+
+
+def _matthews(confusion: np.ndarray) -> float:
+    """From counts (K, K); 0 where all pictures have one label or one answer. (scikit-learn's warns there.)"""
+    total, right = int(confusion.sum()), int(confusion.trace())
+    labels, answers = confusion.sum(axis=1).astype(float), confusion.sum(axis=0).astype(float)
+    spread = (total**2 - answers @ answers) * (total**2 - labels @ labels)
+    return float((right * total - labels @ answers) / np.sqrt(spread)) if spread > 0 else 0.0

@@ -79,9 +79,14 @@ class Second:
         """Its name for the user."""
         return {"latency_ms": "latency", "size_mb": "size"}[self.metric]
 
+    @property
+    def unit(self) -> str:
+        """Of its values."""
+        return {"latency_ms": "ms", "size_mb": "MB"}[self.metric]
+
     def shown(self, value: float) -> str:
         """A value with its unit."""
-        return f"{value:.3g} {'ms' if self.metric == 'latency_ms' else 'MB'}"
+        return f"{value:.3g} {self.unit}"
 
 
 def directions(objective: Objective, second: Second | None) -> list[Literal["maximize", "minimize"]]:

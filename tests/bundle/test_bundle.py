@@ -18,6 +18,7 @@ from imgcls_ray.bundle.files import PIXELS as PIXELS_FILE
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.errors import ImageError, ModelError, StorageError
+from imgcls_ray.inference.calibration import Calibration
 
 from .conftest import CARD, LABELS, PIXELS, golden, tiny_model
 
@@ -38,6 +39,7 @@ def test_a_loaded_bundle_answers_as_the_model_did(made: Path) -> None:
 
 def test_a_bundle_holds_exactly_the_known_files(made: Path) -> None:
     assert sorted(path.name for path in made.iterdir()) == [
+        "calibration.json",
         "card.json",
         "card.md",
         "checksums.json",
@@ -65,6 +67,18 @@ def test_ranking_is_highest_first(made: Path) -> None:
     ranked = load_bundle(made).ranked(np.array([0.2, 0.7, 0.1], np.float32))
     assert [row["label"] for row in ranked] == ["dog", "cat", "owl"]
     assert ranked[0]["probability"] == pytest.approx(0.7)
+
+
+def test_a_calibrated_bundle_answers_calibrated_and_keeps_doubts_to_itself(made: Path, tmp_path: Path) -> None:
+    calibration = Calibration(2.0, threshold=0.6, class_thresholds={"dog": 0.8}, pictures=40)
+    write_bundle(tmp_path / "b", tiny_model(), LABELS, PIXELS, CARD, golden(), calibration)
+    bundle, plain = load_bundle(tmp_path / "b"), load_bundle(made).predict(golden())
+    expected = np.sqrt(plain) / np.sqrt(plain).sum(1, keepdims=True)  # temperature 2 halves the logits
+    assert np.allclose(bundle.predict(golden()), expected, atol=1e-6)
+    assert bundle.calibration == calibration
+    answers = {"sure": [0.6, 0.3, 0.1], "unsure": [0.1, 0.7, 0.2]}  # a dog needs 0.8
+    assert {name: bundle.decision(np.array(row)) for name, row in answers.items()} == {name: name for name in answers}
+    assert "calibrated on 40 validation pictures" in (tmp_path / "b" / "card.md").read_text()
 
 
 def test_the_training_state_is_left_out(tmp_path: Path) -> None:

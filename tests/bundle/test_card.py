@@ -4,12 +4,13 @@ import pytest
 from pydantic import ValidationError
 
 from imgcls_ray.bundle.card import Card
+from imgcls_ray.inference.calibration import Calibration
 
 from .conftest import CARD
 
 
 def test_the_page_holds_data_figures_settings_limits_and_versions() -> None:
-    page = CARD.to_markdown(("cat", "dog"))
+    page = CARD.to_markdown(("cat", "dog"), Calibration())
     for part in ("# pets", "`cat`, `dog`", "58 used", "| test_accuracy | 0.8750 |", "| backbone | cnn |", "| keras |"):
         assert part in page
     assert "knows the classes above and no other" in page
@@ -17,7 +18,7 @@ def test_the_page_holds_data_figures_settings_limits_and_versions() -> None:
 
 
 def test_class_names_can_not_break_the_page() -> None:
-    page = CARD.to_markdown(("a`b", "c\n# d"))
+    page = CARD.to_markdown(("a`b", "c\n# d"), Calibration(1.5, pictures=40))
     assert "`a'b`" in page
     assert "\n# d" not in page
 

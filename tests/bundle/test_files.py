@@ -50,7 +50,7 @@ def test_no_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"format": 2}, {"decoder": 99}, {"files": {}}, {"files": {"../../etc/passwd": "00"}}, {"files": None}]
+    "change", [{"format": 3}, {"decoder": 99}, {"files": {}}, {"files": {"../../etc/passwd": "00"}}, {"files": None}]
 )
 def test_checksums_of_another_kind_are_refused(copy: Path, change: dict[str, object]) -> None:
     document = json.loads((copy / CHECKSUMS).read_text()) | change

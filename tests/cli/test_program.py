@@ -109,9 +109,9 @@ def test_classify_prints_one_document(
     answers = json.loads(said.out)
     assert [answer["image"] for answer in answers] == images
     assert [set(answer) for answer in answers] == [
-        {"image", "predictions"},
+        {"image", "predictions", "decision"},
         {"image", "error"},
-        {"image", "predictions"},
+        {"image", "predictions", "decision"},
     ]
     assert [set(prediction) for prediction in answers[0]["predictions"]] == [{"label", "probability"}] * 3
     assert said.err.splitlines() == [f"imgcls: shapes/class0/cut.png: {answers[1]['error']}"]

@@ -25,6 +25,23 @@ def test_figures_are_those_worked_out_by_hand() -> None:
     assert metrics.per_class["cat"].recall == 1.0
     assert metrics.per_class["dog"].f1 == pytest.approx(2 / 3)
     assert metrics.per_class["dog"].support == 2
+    assert metrics.confusion == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
+    assert metrics.top_k == {2: 1.0}
+    assert metrics.matthews == pytest.approx(4 / np.sqrt(48))
+    assert metrics.auc_macro == 1
+    assert metrics.calibration_error == pytest.approx((0.2 + 0.4 + 0.5 + 0.3) / 4)
+
+
+def test_of_equal_probabilities_the_label_is_counted_as_the_higher_one() -> None:
+    metrics = score(np.full((2, 4), 0.25), np.array([0, 3]), ("a", "b", "c", "d"))
+    assert metrics.top_k == {2: 1.0, 3: 1.0}
+    assert metrics.auc_macro == 0.5
+
+
+def test_one_class_alone_has_no_area() -> None:
+    metrics = score(PROBABILITIES[:2], LABELS[:2], NAMES)
+    assert metrics.auc_macro is None
+    assert metrics.per_class["cat"].auc is None
 
 
 def test_macro_means_leave_out_classes_without_pictures() -> None:
@@ -49,7 +66,13 @@ def test_one_sure_mistake_costs_sixteen_not_infinity() -> None:
 
 def test_figures_become_plain_json() -> None:
     document = json.loads(json.dumps(score(PROBABILITIES, LABELS, NAMES).to_json(), allow_nan=False))
-    assert document["per_class"]["dog"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}
+    assert document["per_class"]["dog"] == {
+        "precision": 1.0,
+        "recall": 0.5,
+        "f1": pytest.approx(2 / 3),
+        "support": 2,
+        "auc": 1.0,
+    }
 
 
 def test_no_picture_is_refused() -> None:

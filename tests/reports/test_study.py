@@ -12,7 +12,7 @@ from imgcls_ray.reports.study.facts import LEAST, study_report
 from imgcls_ray.reports.study.page import PLOTS, study_page, write_study_report
 from imgcls_ray.reports.study.plots import draw_plots
 from imgcls_ray.reports.study.shown import shown
-from imgcls_ray.search.journal import note_outcome, note_study
+from imgcls_ray.search.journal import ASKED, note_outcome, note_study, note_value
 from imgcls_ray.search.listener import TrialOutcome
 from imgcls_ray.search.space import FROM
 from tests.reports.studies import EPOCHS, SPACE, finished, made
@@ -147,6 +147,28 @@ def test_a_second_stage_has_its_own_parameters() -> None:
     assert (by_name["learning_rate"].default, by_name["learning_rate"].best) == (1e-3, None)
     _, page = page_of(study)
     assert "Two stages: 12 trials trained heads on frozen layers, 2 trials the last layers" in page.text
+
+
+def test_two_objectives_have_a_front() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"], study_name="pair")
+    settings = made(0).user_attrs[ASKED]["settings"] | {"search.second_objective": "size_mb"}
+    note_study(study, ASKED, {"settings": settings, "data": {}, "trials": 4, "epochs": [1]})
+    for value, size in ((0.7, 2.0), (0.8, 3.0), (0.6, 2.5), (0.9, 9.0)):
+        trial = study.ask()
+        chosen = TrialSettings(learning_rate=trial.suggest_float("learning_rate", 1e-4, 1e-2))
+        note_value(trial, value / 2, 1)
+        note_value(trial, value, 2)
+        metrics = {"val_accuracy": value, "val_loss": 1 - value}
+        outcome = TrialOutcome(trial.number, "complete", value, chosen, 1, 1.0, metrics, second=size)
+        note_outcome(trial, outcome, [value, size])
+        study.tell(trial, [value, size])
+    report = study_report(study)
+    assert report.second == "size, MB"
+    assert [row.number for row in report.front] == [0, 1, 3]
+    text, page = page_of(study)
+    assert "0 (0.7000 at 2), 1 (0.8000 at 3), 3 (0.9000 at 9)." in page.text
+    assert 'id="front-figure_1"' in text
+    assert 'id="curves-figure_1"' in text
 
 
 def test_names_of_others_are_text() -> None:

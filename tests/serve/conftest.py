@@ -41,6 +41,9 @@ class BrightnessBundle:
         order = np.argsort(-probabilities)
         return [{"label": self.labels.names[i], "probability": float(probabilities[i])} for i in order]
 
+    def decision(self, probabilities: np.ndarray) -> str:
+        return "sure" if probabilities.max() >= 0.6 else "unsure"
+
 
 def picture_bytes(brightness: int = 200, size: tuple[int, int] = (40, 30), kind: str = "PNG") -> bytes:
     """A plain picture (width, height) as a file's bytes."""

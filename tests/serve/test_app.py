@@ -24,8 +24,13 @@ def test_a_picture_gets_every_class_highest_first(client: TestClient, kind: str)
             {"label": "dark", "probability": pytest.approx(0.8, abs=0.01)},
             {"label": "bright", "probability": pytest.approx(0.2, abs=0.01)},
         ],
+        "decision": "sure",
         "success": True,
     }
+
+
+def test_a_picture_that_could_be_either_is_unsure(client: TestClient) -> None:
+    assert client.post("/classify", files={"img": ("x", picture_bytes(128))}).json()["decision"] == "unsure"
 
 
 def test_a_broken_picture_is_400(client: TestClient) -> None:

@@ -13,7 +13,7 @@ from imgcls_ray.evaluation.certainty import Certainty
 from imgcls_ray.reports.study.report import Reason, Searched, StudyReport
 from imgcls_ray.reports.study.shown import shown
 from imgcls_ray.search.journal import ASKED, RESULT, noted_outcome
-from imgcls_ray.search.objective import Objective
+from imgcls_ray.search.objective import Objective, second_of
 from imgcls_ray.search.rows import TrialRow, trial_rows
 from imgcls_ray.search.rungs import rungs
 from imgcls_ray.search.space import FROM
@@ -38,6 +38,7 @@ def study_report(study: optuna.Study) -> StudyReport:
     result = study.user_attrs.get(RESULT, {})
     settings = asked.get("settings", {})
     objective = Objective(settings.get("search.objective", "val_accuracy"))
+    second = second_of(settings.get("search.second_objective", "none"))
     importance, note = importances(study)
     scored = [row for row in table if row.value is not None and row.state != "running"]
     asha = settings.get("search.scheduler") == "asha"
@@ -60,6 +61,8 @@ def study_report(study: optuna.Study) -> StudyReport:
         used=result.get("used"),
         certainty=Certainty.from_json(result["certainty"]) if result.get("certainty") else None,
         test=result.get("test"),
+        second=f"{second.words}, {second.unit}" if second else None,
+        front=tuple(sorted((row for row in table if row.front), key=lambda row: row.second or 0.0)),
         reasons=_reasons(study),
         importance_note=note,
     )

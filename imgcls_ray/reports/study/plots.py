@@ -14,7 +14,7 @@ from imgcls_ray.reports.study.dress import drawing, drawn, dress, paint
 from imgcls_ray.reports.study.facts import evaluator
 from imgcls_ray.reports.study.plot import COMPLETE, DEFAULTS, INK, LEADER, PRUNED, SOFT, Plot
 from imgcls_ray.reports.study.report import StudyReport
-from imgcls_ray.reports.study.shown import shown
+from imgcls_ray.reports.study.shown import both, shown
 from imgcls_ray.search.journal import noted_outcome
 
 LEAST = 5
@@ -42,7 +42,7 @@ class _Painter:
     """Optuna draws; the colours say what became of a trial, the same on every plot."""
 
     def __init__(self, study: optuna.Study, report: StudyReport) -> None:
-        self._study, self._report = shown(study), report
+        self._study, self._pair, self._report = shown(study), both(study), report
         outcomes = [noted_outcome(trial) for trial in study.get_trials(deepcopy=False)]
         stopped = (one.number for one in outcomes if one is not None and one.state == "pruned")
         self._colours = dict.fromkeys(stopped, PRUNED)
@@ -56,8 +56,11 @@ class _Painter:
         report = self._report
         if len(self._scored) > 1:
             yield drawn("history", f"{report.words} of each trial, and the best so far", (WIDE, 3.2), self._history)
+        if report.front:
+            words = f"{report.words} and {report.second} of each trial, with the front of both"
+            yield drawn("front", words, (WIDE, 3.4), self._front)
         curves = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
-        if any(trial.intermediate_values for trial in curves):
+        if any(len(trial.intermediate_values) > 1 for trial in curves):
             yield drawn("curves", f"{report.words} of each trial after each epoch", (WIDE, 3.6), self._curves)
         judged = [one for one in report.parameters if one.importance is not None]
         if judged:
@@ -82,6 +85,14 @@ class _Painter:
             axes.axhline(defaults.value, color=DEFAULTS, linestyle=(0, (4, 3)), linewidth=1.2, zorder=0.9)
         axes.set_xlabel("trial")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return axes
+
+    def _front(self) -> Any:
+        names = [str(self._report.second), self._report.words]
+        axes = dress(plots.plot_pareto_front(self._pair, target_names=names))
+        *others, front = axes.collections
+        for points, colour in (*((one, PRUNED) for one in others), (front, LEADER)):
+            paint(points, [colour] * len(points.get_offsets()))
         return axes
 
     def _curves(self) -> Any:

@@ -70,6 +70,10 @@ class StudyReport:
     certainty: Certainty | None
     test: Mapping[str, float] | None
     """Of the trial that is used, measured once: `accuracy`, `f1_macro`, `loss`, `images`."""
+    second: str | None
+    """The second objective for the reader, with its unit; None where there is none."""
+    front: tuple[TrialRow, ...]
+    """The trials that no other beats in both objectives, the smallest first."""
     reasons: tuple[Reason, ...]
     importance_note: str | None
     """Why there is no importance."""

@@ -17,6 +17,16 @@ def shown(study: optuna.Study) -> optuna.Study:
     return copy
 
 
+def both(study: optuna.Study) -> optuna.Study:
+    """The same of a study with two objectives, with both: the second one first, to be the plot's horizontal axis."""
+    copy = optuna.create_study(directions=study.directions[::-1], study_name=study.study_name)
+    for outcome in map(noted_outcome, study.get_trials(deepcopy=False)):
+        if outcome is None or outcome.state == "failed" or outcome.value is None or outcome.second is None:
+            continue
+        copy.add_trial(create_trial(values=[outcome.second, outcome.value]))
+    return copy
+
+
 def _as_shown(trial: FrozenTrial) -> FrozenTrial:
     outcome = noted_outcome(trial)
     value, state = None, TrialState.PRUNED  # one that still runs: it has a curve, and no value yet

@@ -1,0 +1,72 @@
+"""Fitting what `inference.calibration` applies."""
+
+import numpy as np
+
+from imgcls_ray.errors import DataError
+from imgcls_ray.evaluation.reliability import threshold
+from imgcls_ray.inference.calibration import RISK, Calibration, logits, tempered
+
+COLDEST, HOTTEST = 0.05, 20.0
+"""Temperatures that are tried."""
+FEWEST = 20
+"""A class needs so many answers to have a threshold of its own; below it the common one holds."""
+FOLDS = 5
+_TINY = 1e-12
+
+
+def calibrate(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...], risk: float = RISK) -> Calibration:
+    """Fit a temperature, then thresholds, on pictures that the network was not trained on.
+
+    The temperature minimises the log loss (Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks",
+    ICML 2017, section 4.2). It stays 1 where, by cross-validation, one that was fitted makes the answers to other
+    pictures worse, as can be with few of them. A threshold is the lowest probability at which the answers given were
+    wrong in at most `risk` of the cases: an estimate from these pictures, and no guarantee for others.
+
+    Args:
+        probabilities: softmax outputs (n, K).
+        labels: int (n,), positions in the K `names`.
+        names: the classes.
+        risk: from 0 to 1.
+
+    Raises:
+        DataError: there is no picture.
+    """
+    if len(labels) == 0:
+        raise DataError("A model is calibrated on at least one picture; there is none.")
+    temperature = fit_temperature(probabilities, labels) if _pays(probabilities, labels) else 1.0
+    after = Calibration(temperature).apply(probabilities)
+    highest, answered = after.max(axis=1), after.argmax(axis=1)
+    right = answered == labels
+    own = {
+        name: threshold(highest[answered == place], right[answered == place], risk)
+        for place, name in enumerate(names)
+        if (answered == place).sum() >= FEWEST
+    }
+    return Calibration(temperature, risk, threshold(highest, right, risk), own, len(labels))
+
+
+def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature from 0.05 to 20 with the lowest log loss; 1 where none is better."""
+    from scipy.optimize import minimize_scalar  # here: it costs a start-up that most commands do not need
+
+    known, rows = logits(probabilities), np.arange(len(labels))
+
+    def loss(logarithm: float) -> float:
+        return float(-np.log(np.maximum(tempered(known, np.exp(logarithm))[rows, labels], _TINY)).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
+    return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+
+
+def _pays(probabilities: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether temperatures lower the log loss of pictures that they were not fitted on, by cross-validation."""
+    if len(labels) < FOLDS:
+        return False
+    rows, gain = np.arange(len(labels)), 0.0
+    for fold in range(FOLDS):
+        out = rows % FOLDS == fold
+        temperature = fit_temperature(probabilities[~out], labels[~out])
+        known, right = logits(probabilities[out]), (np.arange(int(out.sum())), labels[out])
+        before, after = tempered(known, 1.0)[right], tempered(known, temperature)[right]
+        gain += float(np.log(np.maximum(after, _TINY)).sum() - np.log(np.maximum(before, _TINY)).sum())
+    return gain > 0
