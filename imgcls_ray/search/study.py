@@ -29,7 +29,7 @@ from imgcls_ray.search.scheduler import build_scheduler, describe_scheduler
 from imgcls_ray.search.second import second_values
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.search.trainable import TrialContext, TrialTrainable
-from imgcls_ray.search.tuner import End, run_tune
+from imgcls_ray.search.tuning import End, run_tune
 from imgcls_ray.training.job import TrialData
 
 FIRST = 3

@@ -1,4 +1,4 @@
-"""Tune, set up as a study needs it."""
+"""Tune, as a study uses it: warm actors, our sampler and scheduler, none of its own output and state."""
 
 import logging
 import os
@@ -19,12 +19,12 @@ from imgcls_ray.search.trainable import LIVES, TrialContext, TrialTrainable
 def run_tune(
     trainable: type[TrialTrainable],
     context: TrialContext,
-    resources: TrialResources,
+    share: TrialResources,
     sampler: OptunaSampler,
     scheduler: TrialScheduler,
     stopper: Stopper,
 ) -> None:
-    """Run the trials that the sampler proposes, in actors that stay from one to the next, until it has no more."""
+    """Run the trials that `sampler` gives out, each with its share of the cluster, until it has no more."""
     # Tune's own reporter and warnings would drown ours; the listener tells everything.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -32,16 +32,16 @@ def run_tune(
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     # One pending trial, Tune's default, is too few for `Asha.choose_trial_to_run`; the sampler is the bound.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(share.concurrency)
     # The trial that drives a gang takes no CPU: its workers do.
     # (A placement group must ask for something: one byte.)
-    own = {"CPU": 0, "memory": 1} if resources.workers > 1 else {"CPU": resources.cpus, "GPU": resources.gpus}
-    limited = tune.with_resources(
+    own = {"CPU": 0, "memory": 1} if share.workers > 1 else {"CPU": share.cpus, "GPU": share.gpus}
+    shared = tune.with_resources(
         tune.with_parameters(trainable, context=context),
         PlacementGroupFactory([{name: float(amount) for name, amount in own.items() if amount or name == "CPU"}]),
     )
     tuner = tune.Tuner(
-        limited,
+        shared,
         tune_config=tune.TuneConfig(
             search_alg=sampler,
             scheduler=scheduler,
