@@ -25,7 +25,7 @@ class TrialSettings(Settings):
     """`native` (the backbone's own), `N` or `HxW` in pixels."""
 
     from_trial: int | None = Field(None, ge=0)
-    """Second stage only: the probe trial that it starts from. No search space names it; see `search.tuning`."""
+    """Second stage only: the probe trial that it starts from. No search space names it; see `search.finetuning`."""
     unfrozen_layers: int = Field(0, ge=0, le=200)
     """Pretrained backbones only: the last so many layers with a kernel are trained with the head; 0 trains the head."""
     backbone_rate: float = Field(0.1, gt=0, le=1)
