@@ -14,7 +14,7 @@ from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.sources import Split
 from imgcls_ray.evaluation.calibration import calibrate
-from imgcls_ray.evaluation.metrics import Metrics, score
+from imgcls_ray.evaluation.metrics import Metrics, log_loss, score
 from imgcls_ray.evaluation.reliability import expected_calibration_error, reliability
 from imgcls_ray.inference.engine import Engine, load_engine
 from imgcls_ray.plan import Plan
@@ -50,19 +50,22 @@ def build_winner(
     found = sets[job.data.size]
     index = found.index
     engine = load_engine(model)
-    calibration = calibrate(*_answers(engine, found, "val"), index.labels.names)
+    seen, names = _answers(engine, found, "val"), index.labels.names
+    calibration = calibrate(*seen, names)
     probabilities, truth = _answers(engine, found, "test")
-    metrics = score(calibration.apply(probabilities), truth, index.labels.names)
+    metrics = score(calibration.apply(probabilities), truth, names)
     card = Card(
         name=plan.model_name,
         study=outcome.name,
         settings=best.params.model_dump(mode="json", exclude_unset=True),
         metrics={
             "val_accuracy": best.metrics["val_accuracy"],
-            "val_loss": best.metrics["val_loss"],
+            "val_loss": log_loss(calibration.apply(seen[0]), seen[1]),
+            "val_loss_before": best.metrics["val_loss"],  # before calibration, as the trial reported it
             "test_accuracy": metrics.accuracy,
             "test_f1_macro": metrics.f1_macro,
             "test_loss": metrics.loss,
+            "test_loss_before": log_loss(probabilities, truth),
             "test_calibration_error": metrics.calibration_error,
             "test_calibration_error_before": expected_calibration_error(reliability(probabilities, truth)),
         },
@@ -107,7 +110,8 @@ def _rebuilt(context: TrialContext, trial: TrialOutcome) -> keras.Model:
 def _is_of(card: Card, trial: TrialOutcome) -> bool:
     """Whether a bundle was made of this trial."""
     return card.settings == trial.params.model_dump(mode="json", exclude_unset=True) and all(
-        card.metrics[name] == trial.metrics[name] for name in ("val_accuracy", "val_loss")
+        card.metrics.get(noted) == trial.metrics[name]
+        for noted, name in (("val_accuracy", "val_accuracy"), ("val_loss_before", "val_loss"))
     )
 
 
