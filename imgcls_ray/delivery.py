@@ -49,7 +49,7 @@ class Delivery:
 
 
 def deliver(
-    tracker: Tracker, bundle: Path, name: str, tell: Callable[[str], None]
+    tracker: Tracker, bundle: Path, name: str, tell: Callable[[str], None] | None = None
 ) -> tuple[Registered | None, str | None]:
     """Wait until a study is recorded, and register its bundle as the next version of the model `name`.
 
@@ -108,7 +108,9 @@ def _register_left(tracker: Tracker, folder: Path) -> Registered | None:
     known = result["model"]
     if known["version"] is not None:
         return None
-    made = register(tracker, Path(known["bundle"]), known["name"], tracker.run_id)
+    made, unsent = deliver(tracker, Path(known["bundle"]), known["name"])
+    if made is None:
+        raise ClusterError(unsent)
     model = {**known, "version": made.version, "alias": made.alias}
     write_atomic(folder / RESULT, json.dumps({**result, "model": model, "unsent": None}, indent=1).encode())
     return made

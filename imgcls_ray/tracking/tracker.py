@@ -49,10 +49,10 @@ class Tracker:
         StorageError: the database under the storage root can't be used.
     """
 
-    def __init__(self, storage: Path, settings: TrackingSettings, patience: float = PATIENCE) -> None:
+    def __init__(self, storage: Path, settings: TrackingSettings, patience: float | None = None) -> None:
         self.storage = storage.absolute()
         self.uri = resolve_uri(storage, settings.uri)
-        self._patience = patience
+        self._patience = PATIENCE if patience is None else patience
         self._recorder: Recorder | None = None
         self._outbox: Outbox | None = None
         self._sender: Sender | None = None
