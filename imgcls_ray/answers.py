@@ -14,6 +14,7 @@ from imgcls_ray.data.pixels import decode
 from imgcls_ray.data.sources import Source, check_source, list_source
 from imgcls_ray.errors import DataError, ImageError
 from imgcls_ray.evaluation.metrics import Metrics, score
+from imgcls_ray.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
     from imgcls_ray.bundle.bundle import Bundle
@@ -47,6 +48,10 @@ class Evaluation:
     metrics: Metrics
     rejected: dict[str, str]
     """Path -> reason of each picture that can't be decoded or has no label; these count in no figure."""
+    predictions: Predictions
+    """The answers themselves, calibrated."""
+    source: Source
+    """What was evaluated on."""
 
     def to_json(self) -> dict[str, Any]:
         """The metrics, with the rejected pictures beside them."""
@@ -109,7 +114,7 @@ def evaluate(
         DataError: the data can't be used, has a class that the model does not know, or no picture can be decoded.
     """
     source = list_source(data, settings, bundle.labels, unpack)
-    probabilities, labels = [], []
+    probabilities, labels, keys = [], [], []
     rejected = {item.path: item.refused for item in source.items if item.refused}
     with ThreadPoolExecutor() as pool:
         for items in _batches([item for item in source.items if not item.refused]):
@@ -120,11 +125,13 @@ def evaluate(
                     rejected[item.path] = outcome.reason
                 else:
                     labels.append(bundle.labels.index(item.label))
+                    keys.append(item.path)
             if images:
                 probabilities.append(bundle.predict(np.stack(images)))
     if not labels:
         raise DataError(f"None of the {len(rejected)} files in '{data}' can be decoded as a picture.")
-    return Evaluation(score(np.concatenate(probabilities), np.array(labels), bundle.labels.names), rejected)
+    found = Predictions(tuple(keys), np.array(labels), np.concatenate(probabilities), bundle.labels.names)
+    return Evaluation(score(found.probabilities, found.labels, found.names), rejected, found, source)
 
 
 def _decoded(source: Source, path: str, bundle: "Bundle") -> np.ndarray | ImageError:

@@ -10,9 +10,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as plots
 
-from imgcls_ray.reports.study.dress import drawing, drawn, dress, paint
+from imgcls_ray.reports.dress import drawing, drawn, dress, paint
+from imgcls_ray.reports.plot import COMPLETE, DEFAULTS, INK, LEADER, PRUNED, SOFT, Plot
 from imgcls_ray.reports.study.facts import evaluator
-from imgcls_ray.reports.study.plot import COMPLETE, DEFAULTS, INK, LEADER, PRUNED, SOFT, Plot
 from imgcls_ray.reports.study.report import StudyReport
 from imgcls_ray.reports.study.shown import both, shown
 from imgcls_ray.search.journal import noted_outcome
