@@ -9,7 +9,6 @@ from imgcls_ray.cli.options import Json, Model, Storage, TrackingUri
 
 if TYPE_CHECKING:
     from imgcls_ray.answers import Evaluation
-    from imgcls_ray.bundle.bundle import Bundle
     from imgcls_ray.cli.output import Output
 
 SHOWN = 10
@@ -46,36 +45,17 @@ def evaluate(
 
     answers.check_folder(data)
     if html is not None:
-        _check_page(html := html.expanduser())
+        answers.check_page(html := html.expanduser())
     with output(as_json) as out:
         bundle = load_model(model, storage, tracking_uri)
         place = Path(storage.removeprefix("file://")).expanduser().absolute() / "unpacked"
         evaluation = answers.evaluate(bundle, data, SourceSettings(labels=labels), place)
         if html is not None:
-            _write_page(html, bundle, evaluation)
+            answers.write_report(html, bundle, evaluation)
         if as_json:
             out.document(evaluation.to_json())
         else:
             _print(out, evaluation)
-
-
-def _check_page(file: Path) -> None:
-    """Tell of a place that a page can't be written to before a model is loaded for it."""
-    from imgcls_ray.errors import SettingsError
-
-    if file.is_dir() or file.suffix == ".json" or not file.parent.is_dir():
-        wrong = "which is a folder" if file.is_dir() else "whose folder does not exist"
-        wrong = "where the JSON beside the page goes" if file.suffix == ".json" else wrong
-        raise SettingsError(f"--html names the file of a page, such as report.html; received '{file}', {wrong}.")
-
-
-def _write_page(file: Path, bundle: "Bundle", evaluation: "Evaluation") -> None:
-    from imgcls_ray.reports.model.album import SourceAlbum
-    from imgcls_ray.reports.model.page import about, write_model_report
-
-    told = about(bundle, evaluation.source.name, evaluation.rejected)
-    album = SourceAlbum(evaluation.source.reader, bundle.pixels)
-    write_model_report(file, bundle, told, evaluation.predictions, album)
 
 
 def _print(out: "Output", evaluation: "Evaluation") -> None:

@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imgcls_ray.errors import ModelError
 from imgcls_ray.reports.model.album import Album, Opened
 from imgcls_ray.reports.model.report import Judged, ModelReport
 from imgcls_ray.reports.thumbnails import Thumbnail, as_png, encoded, shrunk
 
 if TYPE_CHECKING:
     import keras
+
+    from imgcls_ray.explain.gradcam import GradCam
 
 MISTAKES = 12
 DOUBTS = 6
@@ -57,6 +60,8 @@ class Gallery:
     filters: Thumbnail | None = None
     number_of_filters: int = 0
     stages: tuple[tuple[Look, tuple[Layer, ...]], ...] = ()
+    unexplained: str = ""
+    """Why nothing is explained, where that is so."""
 
 
 def gallery(report: ModelReport, album: Album, model: "keras.Model | None") -> Gallery:
@@ -71,36 +76,44 @@ def gallery(report: ModelReport, album: Album, model: "keras.Model | None") -> G
     shown = {one.key for one in mistakes}
     doubts = [one for one in report.doubts if one.key not in shown][:DOUBTS]
     opened = album.open([one.key for one in (*mistakes, *doubts, *report.rights)])
-    heats = _heats(report, opened, (*mistakes, *report.rights, *doubts), model) if model is not None else {}
+    explained, reason = _explainer(model)
+    heats = _heats(report, opened, (*mistakes, *report.rights, *doubts), explained) if explained else {}
 
     def looks(found: Iterable[Judged]) -> tuple[Look, ...]:
         return tuple(_look(one, opened[one.key], heats) for one in found if one.key in opened)
 
-    made = Gallery(looks(mistakes), looks(doubts), looks(report.rights))
-    if model is None:
+    made = Gallery(looks(mistakes), looks(doubts), looks(report.rights), unexplained=reason)
+    if model is None or not explained:
         return made
     from imgcls_ray.explain.filters import as_picture, first_filters
 
     filters = first_filters(model)
     chosen = [looks[0] for looks in (made.rights, made.mistakes) if looks]
-    return Gallery(
-        made.mistakes,
-        made.doubts,
-        made.rights,
-        as_png(_sheet(as_picture(filters[:FILTERS]))),
-        len(filters),
-        _stages(chosen, opened, model) if chosen else (),
+    return replace(
+        made,
+        filters=as_png(_sheet(as_picture(filters[:FILTERS]))),
+        number_of_filters=len(filters),
+        stages=_stages(chosen, opened, model) if chosen else (),
     )
+
+
+def _explainer(model: "keras.Model | None") -> "tuple[GradCam | None, str]":
+    """What makes heat maps of the network, or why there are none."""
+    from imgcls_ray.explain.gradcam import GradCam
+
+    if model is None:
+        return None, "The network itself is not at hand."
+    try:
+        return GradCam(model, traced=False), ""
+    except ModelError as error:
+        return None, str(error)
 
 
 Heats = dict[tuple[str, str], np.ndarray]
 """(key, class) -> (H, W)."""
 
 
-def _heats(report: ModelReport, opened: dict[str, Opened], wanted: Sequence[Judged], model: "keras.Model") -> Heats:
-    from imgcls_ray.explain.gradcam import GradCam
-
-    explained = GradCam(model, traced=False)
+def _heats(report: ModelReport, opened: dict[str, Opened], wanted: Sequence[Judged], explained: "GradCam") -> Heats:
     place = {one.name: number for number, one in enumerate(report.classes)}
     # What was answered first of all, for each picture; then what it should have been.
     pairs = [(one.key, one.answer) for one in wanted] + [(one.key, one.label) for one in wanted]
