@@ -10,7 +10,7 @@ print(api.evaluate(model, "more-pictures").metrics.accuracy)
 
 from pathlib import Path
 
-from imgcls_ray.answers import Answer, Evaluation, classify, evaluate
+from imgcls_ray.answers import Answer, Evaluation, classify, evaluate, write_report
 from imgcls_ray.bundle.bundle import Bundle, load_bundle
 from imgcls_ray.config import (
     PreprocessSettings,
@@ -52,6 +52,7 @@ __all__ = [
     "search",
     "split",
     "split_and_augment",
+    "write_report",
 ]
 
 

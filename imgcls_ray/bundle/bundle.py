@@ -83,6 +83,20 @@ class Bundle:
         rows = iter(self.predict(np.stack(images)) if images else ())
         return [item if isinstance(item, ImageError) else next(rows) for item in decoded]
 
+    def network(self) -> "keras.Model":
+        """The Keras network itself, pixels in and uncalibrated probabilities out, as `explain` takes it.
+
+        That of TensorFlow's engine; of another engine it is checked and loaded from the bundle anew, which costs what
+        `load_bundle` does.
+
+        Raises:
+            ModelError: a check of the bundle fails.
+        """
+        from imgcls_ray.inference.engine import TensorFlowEngine
+
+        engine = self.engine if isinstance(self.engine, TensorFlowEngine) else load_bundle(self.path).engine
+        return engine.model  # type: ignore[attr-defined]
+
     def ranked(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
         """`[{"label", "probability"}, ...]` for one picture's (K,) probabilities, highest first."""
         order = np.argsort(-probabilities, kind="stable")

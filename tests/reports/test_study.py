@@ -76,7 +76,7 @@ def test_a_page_of_a_whole_study_has_all_sections_and_needs_nothing_else(study: 
 
 def test_drawings_have_the_pages_colours_in_the_page_and_their_own_in_a_file(study: optuna.Study) -> None:
     plots = {plot.name: plot for plot in draw_plots(study, study_report(study))}
-    assert list(plots)[:3] == ["history", "curves", "importance"]
+    assert list(plots)[:3] == ["history", "curves", "cost"]
     assert set(plots) >= {f"slice-{name}" for name in SPACE.parameters if name != "epochs"}
     for plot in plots.values():
         assert "var(--" in plot.inline
