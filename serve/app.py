@@ -13,6 +13,8 @@ from imgcls_ray import __version__
 from serve import handlers
 from serve.answering import Answering
 from serve.asked import read_asked
+from serve.explain import explain_router
+from serve.explaining import Explain
 from serve.gate import Gate
 from serve.inference import inference_router
 from serve.keys import ApiKeys
@@ -28,8 +30,8 @@ from serve.shapes import shaped
 from serve.watch import Watch
 
 
-def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
-    """The FastAPI application that answers with `predictor` within the limits of `settings`.
+def build_app(predictor: Predictor, settings: ServeSettings, explain: Explain | None = None) -> FastAPI:
+    """The FastAPI application that answers with `predictor` within the limits of `settings`, and with `explain` why.
 
     `/docs` is a page of our own: FastAPI's loads its scripts from the internet, which many clusters don't have.
 
@@ -58,6 +60,8 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
     app.add_middleware(Watch, meters=meters, log=RequestLog(settings.request_log) if settings.request_log else None)
     handlers.install(app)
     _classifying(app, answering)
+    if explain is not None:
+        app.include_router(explain_router(predictor, explain))
     _watching(app, predictor, meters)
     app.include_router(inference_router(answering))
     return app

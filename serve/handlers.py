@@ -16,8 +16,8 @@ ID = "X-Request-ID"
 """The header with a request's id, in both directions."""
 
 _PATHS = (
-    "POST /classify, GET /labels, GET /model, GET /livez, GET /readyz, GET /metrics, GET /docs, GET /openapi.json and "
-    "the Open Inference Protocol below /v2"
+    "POST /classify, POST /explain, GET /labels, GET /model, GET /livez, GET /readyz, GET /metrics, GET /docs, "
+    "GET /openapi.json and the Open Inference Protocol below /v2"
 )
 
 

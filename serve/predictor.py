@@ -83,7 +83,7 @@ class Predictor:
     def _classify(self, pictures: list[bytes], stages: Stages, asked: float) -> list[Answer | ImgclsError]:
         stages.add("wait", time.perf_counter() - asked)
         with stages.timed("decode"):
-            refused = [self._too_many_pixels(data) for data in pictures]
+            refused = [self.refused(data) for data in pictures]
             decoded = self._bundle.decoded([data for data, no in zip(pictures, refused, strict=True) if no is None])
         with stages.timed("predict"):
             answers = iter(self._bundle.answers_of(decoded))
@@ -94,7 +94,8 @@ class Predictor:
             return found
         return Answer(self.labels, found, self._bundle.decision(found))
 
-    def _too_many_pixels(self, data: bytes) -> ImgclsError | None:
+    def refused(self, data: bytes) -> ImgclsError | None:
+        """Why a picture's file is not decoded at all: it is none, or has too many pixels."""
         try:
             header = read_header(data)
         except ImageError as error:

@@ -82,6 +82,19 @@ class Instances(_Answered):
     predictions: list[Instance]
 
 
+class HeatMap(BaseModel):
+    """Which places of a picture speak for a class."""
+
+    label: str = Field(description="The class that was asked about, or the answer.")
+    probability: float = Field(description="That of this class.")
+    decision: Literal["sure", "unsure"] = Field(description="Of the answer.")
+    heat_map: list[list[float]] = Field(
+        description="0 to 1, row by row over the picture as the model sees it; at most 28 to a side."
+    )
+    success: Literal[True] = True
+    request_id: str
+
+
 class Labels(BaseModel):
     """The classes of the model, in the order of scores."""
 

@@ -24,6 +24,8 @@ class ServeSettings(Settings):
     """Width x height above which a picture is refused with 413 before it is decoded."""
     max_pictures: int = Field(default=32, ge=1, le=1_000)
     """Pictures in one request; with more it is refused with 422."""
+    explain: bool = True
+    """Whether heat maps are drawn, by a process of its own that starts with the first request for one."""
     max_waiting: int = Field(default=64, ge=1, le=10_000)
     """Requests in work or waiting in a replica; the next is refused with 503. It bounds memory too."""
     auth: bool = False
