@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from serve.explaining import Explained, NotExplained
 
 _NAME, _EXPLAINER = "Classifier", "Explainer"
+_ONGOING = 2
+"""Requests in work for each CPU of a replica, on average, above which another replica is started: one that is decoded
+or classified, one that is read or written."""
 _IDLE_SECONDS = 600
 """After which the replica that draws heat maps ends."""
 
@@ -71,6 +74,11 @@ def build(args: ServeSettings) -> "Application":
         # /livez and /readyz still get through to a replica that is full.
         max_ongoing_requests=2 * args.max_waiting + 16,
         max_queued_requests=4 * args.max_waiting + 64,
+        autoscaling_config={
+            "min_replicas": args.min_replicas,
+            "max_replicas": max(args.min_replicas, args.max_replicas),
+            "target_ongoing_requests": _ONGOING * args.cpus,
+        },
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
         graceful_shutdown_timeout_s=5,
         graceful_shutdown_wait_loop_s=0.1,

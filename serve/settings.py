@@ -18,6 +18,10 @@ class ServeSettings(Settings):
     """CPUs of a replica: what it reserves from Ray, and how many threads TensorFlow gets for one prediction."""
     gpus: float = Field(default=0, ge=0, le=64)
     """GPUs of a replica."""
+    min_replicas: int = Field(default=1, ge=1, le=1_000)
+    """Replicas that are always there."""
+    max_replicas: int = Field(default=1, ge=1, le=1_000)
+    """Replicas that a load may start; each reserves `cpus` and `gpus`."""
     max_body_bytes: int = Field(default=10_000_000, ge=1_000)
     """A request's body above this is refused with 413, before or while it is read."""
     max_pixels: int = Field(default=50_000_000, ge=64)
