@@ -91,28 +91,34 @@ class Card(Settings):
             "The best of many trials was chosen on the validation pictures, so its validation figures flatter it; "
             "the test pictures were used once, at the end.\n\n"
             f"## Limits\n\n{limits}\n\n"
-            f"{self._joined() or _titled('Settings', 'setting', self.settings)}\n"
+            f"{self._joined()}"
+            f"## Settings\n\n{_table('setting', self._shared())}\n"
             f"## Versions\n\n{_table('package', self.versions)}"
         )
 
     def _joined(self) -> str:
-        """The members of an ensemble."""
+        """The members of an ensemble, with the settings that they do not share."""
         if not self.members:
             return ""
-        lines = "".join(
-            f"| {member.trial} | {member.weight:.4f} | {member.temperature:.4f} | "
-            f"{', '.join(f'{_plain(key)}={_plain(str(value))}' for key, value in member.settings.items())} |\n"
-            for member in self.members
-        )
+        shared, lines = self._shared(), ""
+        for member in self.members:
+            own = (f"{key}={value}" for key, value in member.settings.items() if key not in shared)
+            weight, heat = f"{member.weight:.4f}", f"{member.temperature:.4f}"
+            lines += f"| {member.trial} | {weight} | {heat} | {_plain(', '.join(own))} |\n"
         return (
             f"## Members\n\nIts probabilities are the weighted average of those of {len(self.members)} trials, the "
             "logits of each divided by its temperature. What the networks have in common is run once.\n\n"
-            f"| trial | weight | temperature | settings |\n|---|---|---|---|\n{lines}"
+            f"| trial | weight | temperature | settings of its own |\n|---|---|---|---|\n{lines}\n"
         )
 
-
-def _titled(heading: str, title: str, rows: "dict[str, str | int | float | bool | None]") -> str:
-    return f"## {heading}\n\n{_table(title, rows)}"
+    def _shared(self) -> dict[str, str | int | float | bool | None]:
+        """The settings; of an ensemble those that all of its members have."""
+        if not self.members:
+            return self.settings
+        first, *others = (member.settings for member in self.members)
+        return {
+            key: value for key, value in first.items() if all(key in other and other[key] == value for other in others)
+        }
 
 
 def _table(title: str, rows: "dict[str, str] | dict[str, str | int | float | bool | None]") -> str:
