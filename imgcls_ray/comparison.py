@@ -185,7 +185,7 @@ def _of_model(name: str, storage: Path) -> list[Compared]:
             head=head,
             parameters=parameters,
             size_mb=FLOAT_MB * parameters,
-            val_loss=card.metrics["val_loss"],
+            val_loss=card.metrics.get("val_loss_before", card.metrics["val_loss"]),
             val_accuracy=card.metrics["val_accuracy"],
             test_accuracy=card.metrics.get("test_accuracy"),
             seconds=None,

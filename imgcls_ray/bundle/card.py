@@ -68,7 +68,7 @@ class Card(Settings):
     members: tuple[CardMember, ...] = ()
     """The trials whose probabilities are averaged, the heaviest first; none where the model is the best trial's."""
     metrics: dict[str, FiniteFloat]
-    """Figures by name, such as `val_accuracy`, `test_accuracy`, `test_f1_macro`."""
+    """Figures by name, such as `val_accuracy`, `test_accuracy`, `test_f1_macro`; `..._before` is before calibration."""
     data_name: str
     data_fingerprint: str
     counts: dict[str, int]
@@ -89,7 +89,7 @@ class Card(Settings):
             f"## Data\n\n`{_plain(self.data_name)}`, fingerprint `{self.data_fingerprint}`; pictures: {counts}.\n\n"
             f"## Figures\n\n{_table('figure', figures)}\n"
             "The best of many trials was chosen on the validation pictures, so its validation figures flatter it; "
-            "the test pictures were used once, at the end.\n\n"
+            "the test pictures were used once, at the end. Names that end in `_before` are from before calibration.\n\n"
             f"## Limits\n\n{limits}\n\n"
             f"{self._joined()}"
             f"## Settings\n\n{_table('setting', self._shared())}\n"
