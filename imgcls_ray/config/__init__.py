@@ -4,6 +4,7 @@ from imgcls_ray.config.base import Settings
 from imgcls_ray.config.loading import flatten, load_settings
 from imgcls_ray.config.settings import (
     PRESETS,
+    EnsembleSize,
     PreprocessSettings,
     RunSettings,
     SearchSettings,
@@ -16,6 +17,7 @@ from imgcls_ray.config.trial import TrialSettings
 
 __all__ = [
     "PRESETS",
+    "EnsembleSize",
     "PreprocessSettings",
     "RunSettings",
     "SearchSettings",
