@@ -174,9 +174,12 @@ def _search(
     listener: RunListener,
 ) -> _Found:
     """Search, build the best trial's model, measure it, register it."""
+    from imgcls_ray.promotion import promote_first
     from imgcls_ray.search.study import Study, run_study
     from imgcls_ray.standing import standing
+    from imgcls_ray.tracking.moves import CHAMPION
     from imgcls_ray.tracking.registry import register
+    from imgcls_ray.tracking.versions import Versions
     from imgcls_ray.winner import build_winner, measure_stages
 
     settings = plan.settings
@@ -210,6 +213,10 @@ def _search(
     listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
     tracker.log_study(metrics, [study.folder / SETTINGS, *_report(study, outcome, certainty, metrics)])
     registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
+    promotion = promote_first(Versions(plan.storage.root, settings.tracking.uri), registered, bundle)
+    if promotion:
+        listener.step_ended(promotion.sentence)
+        registered = replace(registered, alias=CHAMPION if promotion.promoted else registered.alias)
     return _Found(outcome, certainty, metrics, stages, seconds, registered, bundle.path)
 
 

@@ -15,7 +15,10 @@ from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
 from imgcls_ray.cli.fit import fit
 from imgcls_ray.cli.flags import unfolded
+from imgcls_ray.cli.models import models
 from imgcls_ray.cli.preprocess import preprocess
+from imgcls_ray.cli.promote import promote
+from imgcls_ray.cli.rollback import rollback
 from imgcls_ray.cli.run import run
 from imgcls_ray.cli.search import search
 from imgcls_ray.cli.serve import serve
@@ -42,6 +45,9 @@ _VERBS = (
     fit,
     classify,
     evaluate,
+    models,
+    promote,
+    rollback,
     serve,
     ui,
 )

@@ -1,6 +1,7 @@
 """The typed settings of every step."""
 
 from imgcls_ray.config.base import Settings
+from imgcls_ray.config.gates import GateSettings
 from imgcls_ray.config.loading import flatten, load_settings
 from imgcls_ray.config.settings import (
     PRESETS,
@@ -16,6 +17,7 @@ from imgcls_ray.config.trial import TrialSettings
 
 __all__ = [
     "PRESETS",
+    "GateSettings",
     "PreprocessSettings",
     "RunSettings",
     "SearchSettings",
