@@ -100,7 +100,8 @@ class HeldOut:
                 f"pictures lie: choose a set that a study of this storage was made on, or {_HOW}."
             )
         settings = load_settings(RunSettings, self.study / SETTINGS)
-        return list_source(record.data, settings.preprocess.source, unpack=self.study.parent.parent / "unpacked")
+        unpack = self.study.parent.parent / "unpacked"
+        return list_source(record.data, settings.preprocess.source, self.index.labels, unpack)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Aliases move as a whole: whatever cuts a move off, the next command finishes it, and of two movers one wins."""
 
+import itertools
 import shutil
 import threading
 from pathlib import Path
@@ -95,47 +96,45 @@ STEPS = (
 )
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("calls", range(1, 10))
-def test_a_kill_at_any_step_loses_nothing(
-    versions: Versions, calls: int, after: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_at_any_step_loses_nothing(versions: Versions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine calls write: the tag, two aliases, the candidate's, three versions' tags, the gates', the tag away."""
-    versions.promote("pets", 2, 1, [GATE])
     client: Any = versions._client
+    versions.promote("pets", 2, 1, [GATE])
+    for calls, after in itertools.product(range(1, 10), (False, True)):
+        before = versions.aliases("pets")
+        old, number = before["champion"], before["candidate"]
+        with monkeypatch.context() as patch:
+            patch_dying(patch, client, calls, after)
+            with pytest.raises(Killed):
+                versions.promote("pets", number, old, [GATE], f"{calls} {after}")
+        assert aliases_of(client, "pets")["champion"] in (old, number)  # what is served is never gone
+        begun = calls > 1 or after
+        assert versions.aliases("pets") == ({"champion": number, "previous": old} if begun else before)
+        assert PENDING not in client.get_registered_model("pets").tags
+        logged = [entry for entry in ledger.read(versions.storage) if entry.reason == f"{calls} {after}"]
+        assert len(logged) == begun
+        now = versions.aliases("pets")
+        following = min({1, 2, 3, 4} - {now["champion"], now["previous"]})
+        client.set_registered_model_alias("pets", "candidate", str(following))
+
+
+def patch_dying(patch: pytest.MonkeyPatch, client: Any, calls: int, after: bool) -> None:
+    """Let the process end at so many calls that write: before the last of them, or after it."""
     left = [calls]
 
-    def dying(name: str) -> Any:
-        real = getattr(client, name)
-
-        def call(*given: Any, **named: Any) -> Any:
+    def dying(real: Any) -> Any:
+        def call(*given: Any, **named: Any) -> None:
             left[0] -= 1
             if left[0] == 0 and not after:
                 raise Killed
-            result = real(*given, **named)
+            real(*given, **named)
             if left[0] == 0:
                 raise Killed
-            return result
 
         return call
 
-    with monkeypatch.context() as patch:
-        for step in STEPS:
-            patch.setattr(client, step, dying(step))
-        with pytest.raises(Killed):
-            versions.promote("pets", 4, 2, [GATE], "cut off")
-    champion = aliases_of(client, "pets")["champion"]
-    assert champion in (2, 4)  # what is served is never gone
-    begun = calls > 1 or after
-    assert versions.aliases("pets") == (
-        {"champion": 4, "previous": 2} if begun else {"champion": 2, "previous": 1, "candidate": 4}
-    )
-    assert PENDING not in client.get_registered_model("pets").tags
-    logged = [entry for entry in ledger.read(versions.storage) if entry.reason == "cut off"]
-    assert len(logged) == begun
-    if begun:
-        versions.rollback("pets")
-        assert versions.aliases("pets") == {"champion": 2, "previous": 4}
+    for step in STEPS:
+        patch.setattr(client, step, dying(getattr(client, step)))
 
 
 def test_of_two_promotions_at_once_one_wins(versions: Versions) -> None:
@@ -194,7 +193,12 @@ def test_a_version_is_named_in_many_ways(versions: Versions, ref: str | None, nu
 
 @pytest.mark.parametrize(
     ("ref", "why"),
-    [("pet", "did you mean 'pets'"), ("pets/9", "its versions are"), ("a/b/c", "A version is written"), ("", "written")],
+    [
+        ("pet", "did you mean 'pets'"),
+        ("pets/9", "its versions are"),
+        ("a/b/c", "A version is written"),
+        ("", "written"),
+    ],
 )
 def test_what_is_not_there_is_told(versions: Versions, ref: str, why: str) -> None:
     with pytest.raises(ModelError, match=why):
