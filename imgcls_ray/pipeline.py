@@ -113,7 +113,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         listener.step_started("resume", f"the study {plan.study}")
     check_defaults(plan.space, plan.inputs, resources.workers)
     clock = _Clock(time.perf_counter())
-    sets = _preprocess(plan, listener)
+    sets = prepare(plan, listener)
     preprocess_seconds = clock.lap()
     space, note = affordable(plan, sets, resources.gpus > 0)
     check_defaults(space, plan.inputs, resources.workers)
@@ -276,7 +276,12 @@ def _write_settings(plan: Plan) -> None:
     write_settings(file, plan.settings.model_copy(update={"resume": False}))
 
 
-def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
+def prepare(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
+    """The preprocessed sets of a plan, one for each image size; only what is new is decoded. Ray is up.
+
+    Raises:
+        DataError: the pictures can't be used, or are too few.
+    """
     if plan.source is None:
         return _given(plan)
     sets: dict[Size, Preprocessed] = {}

@@ -25,6 +25,7 @@ from imgcls_ray.cli.serve import serve
 from imgcls_ray.cli.split import split
 from imgcls_ray.cli.trials import trials
 from imgcls_ray.cli.ui import ui
+from imgcls_ray.cli.update import update
 from imgcls_ray.cli.usage import explain
 from imgcls_ray.errors import ImgclsError
 
@@ -35,6 +36,7 @@ app = typer.Typer(name="imgcls", add_completion=False, pretty_exceptions_enable=
 _VERBS = (
     demo,
     run,
+    update,
     collect,
     split,
     augment,

@@ -14,6 +14,7 @@ from imgcls_ray.config.settings import (
 )
 from imgcls_ray.config.size import Size, SizeField, parse_size
 from imgcls_ray.config.trial import TrialSettings
+from imgcls_ray.config.update import UpdateSettings
 
 __all__ = [
     "PRESETS",
@@ -27,6 +28,7 @@ __all__ = [
     "SourceSettings",
     "TrackingSettings",
     "TrialSettings",
+    "UpdateSettings",
     "flatten",
     "load_settings",
     "parse_duration",

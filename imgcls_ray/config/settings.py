@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from imgcls_ray.config.base import Settings
-from imgcls_ray.config.gates import GateSettings
 from imgcls_ray.config.size import Size, SizeField
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -139,4 +138,3 @@ class RunSettings(Settings):
     preprocess: PreprocessSettings = PreprocessSettings()
     search: SearchSettings = SearchSettings()
     tracking: TrackingSettings = TrackingSettings()
-    gates: GateSettings = GateSettings()
