@@ -212,7 +212,7 @@ def _search(
     seconds = clock.lap()
     listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
     tracker.log_study(metrics, [study.folder / SETTINGS, *_report(study, outcome, certainty, metrics)])
-    registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
+    registered = register(tracker, bundle.path, plan.model_name, tracker.run_id, metrics.accuracy)
     promotion = promote_first(Versions(plan.storage.root, settings.tracking.uri), registered, bundle)
     if promotion:
         listener.step_ended(promotion.sentence)

@@ -46,11 +46,14 @@ def _print_versions(out: "Output", listed: "Sequence[Version]") -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("model", "version", "alias", "made", "last move"):
-        table.add_column(name, justify="right" if name == "version" else "left", no_wrap=name != "last move")
+    for name in ("model", "version", "alias", "test accuracy", "made", "last move"):
+        table.add_column(
+            name, justify="right" if name in ("version", "test accuracy") else "left", no_wrap=name != "last move"
+        )
     for row in listed:
-        aliases = Text(", ".join(row.aliases), style="bold")
-        table.add_row(Text(row.model), str(row.version), aliases, row.created[:16].replace("T", " "), Text(row.moved))
+        aliases, made = Text(", ".join(row.aliases), style="bold"), row.created[:16].replace("T", " ")
+        accuracy = row.tags.get("accuracy", "")
+        table.add_row(Text(row.model), str(row.version), aliases, accuracy, made, Text(row.moved))
     out.console.print(table)
 
 
