@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcls_ray.bundle.bundle import Bundle, load_bundle
+from imgcls_ray.bundle.bundle import load_bundle
 from imgcls_ray.config import GateSettings
 from imgcls_ray.errors import DataError, ModelError, SettingsError
 from imgcls_ray.heldout import find_held_out
@@ -124,21 +124,25 @@ def promote(
     return Promotion(model, version, champion, judgements, entry)
 
 
-def promote_first(versions: Versions, registered: Registered, bundle: Bundle) -> Promotion | None:
+def promote_first(versions: Versions, registered: Registered) -> Promotion | None:
     """Make the version of a model that has no champion the first one, if it passes the gates that need no rival.
 
-    None where there is a champion: what is served does not change by itself. `bundle` is the version's, loaded.
+    None where there is a champion: what is served does not change by itself.
     """
     model, version = registered.name, registered.version
     if CHAMPION in versions.aliases(model):
         return None
-    candidate = Contender(f"{SCHEME}{model}/{version}", bundle)
-    judgements = judged(Contest(candidate, None, np.empty(0, int)))
+    judgements = judged(Contest(_contender(versions, model, version), None, np.empty(0, int)))
     gates = [one.to_json() for one in judgements]
-    if passed(judgements):
-        entry = versions.promote(model, version, None, gates, "the first version of this model")
-    else:
-        entry = versions.refuse(model, version, gates, "; ".join(one.sentence for one in judgements))
+    try:
+        if passed(judgements):
+            entry = versions.promote(model, version, None, gates, "the first version of this model")
+        else:
+            entry = versions.refuse(model, version, gates, "; ".join(one.sentence for one in judgements))
+    except ModelError:
+        if CHAMPION in versions.aliases(model):  # of another run that ended at the same time
+            return None
+        raise
     return Promotion(model, version, None, judgements, entry)
 
 

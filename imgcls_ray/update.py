@@ -11,6 +11,7 @@ from imgcls_ray.begun import Begun, Pictures, begin, newest_finished, result_of,
 from imgcls_ray.config import RunSettings, UpdateSettings, load_settings
 from imgcls_ray.data.earlier import read_earlier
 from imgcls_ray.data.preprocess import key_of, set_folder
+from imgcls_ray.delivery import track
 from imgcls_ray.errors import DataError
 from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.listener import RunListener
@@ -158,8 +159,11 @@ def _taken_up(begun: Begun, asked: RunSettings) -> RunSettings:
 def _judge(storage: Storage, settings: UpdateSettings, begun: Begun, listener: RunListener) -> UpdateResult:
     """Promote what the finished search registered, if the gates let it."""
     document = result_of(storage, begun.folder.name)
-    model = document["model"]
     uri = settings.tracking_uri or load_settings(RunSettings, begun.folder / SETTINGS).tracking.uri
+    if document["model"]["version"] is None:  # MLflow did not answer when the search ended
+        track(begun.folder.name, str(storage.root), uri, listener.study_told)
+        document = result_of(storage, begun.folder.name)
+    model = document["model"]
     promotion = None
     if Versions(storage.root, uri).aliases(model["name"]).get(CHAMPION) != model["version"]:
         ref = f"{model['name']}/{model['version']}"

@@ -18,7 +18,7 @@ from imgcls_ray.tracking import ledger
 from imgcls_ray.tracking.registry import Registered
 from imgcls_ray.tracking.versions import Versions
 from tests.arena import Arena, fitted_model
-from tests.tracking.conftest import empty
+from tests.tracking.conftest import empty, fresh
 
 __all__ = ["empty"]
 
@@ -27,10 +27,9 @@ __all__ = ["empty"]
 def begun(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An arena whose champion is good. Read only."""
     home = tmp_path_factory.mktemp("arena")
-    shutil.copytree(empty, home / "runs")
-    arena = Arena(home / "runs")
-    bundle = arena.enter(fitted_model())
-    first = promote_first(Versions(arena.root), Registered("flowers", 1, "candidate"), bundle)
+    arena = Arena(fresh(empty, home / "runs"))
+    arena.enter(fitted_model())
+    first = promote_first(Versions(arena.root), Registered("flowers", 1, "candidate"))
     assert first
     assert first.promoted
     return home
@@ -63,7 +62,7 @@ def test_the_first_version_passes_what_needs_no_rival(begun: Path) -> None:
         "calibration": "no rival",
         "latency": "no rival",
     }
-    assert promote_first(Versions(begun / "runs"), Registered("flowers", 1, "champion"), None) is None  # type: ignore[arg-type]
+    assert promote_first(Versions(begun / "runs"), Registered("flowers", 1, "champion")) is None
 
 
 def test_an_equal_model_is_promoted(arena: Arena) -> None:

@@ -20,9 +20,6 @@ from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.gates import Contest, Judgement
 from imgcls_ray.tracking.versions import Versions
 from tests.conftest import picture, write_tree
-from tests.tracking.conftest import empty
-
-__all__ = ["empty"]
 
 
 class Killed(BaseException):
@@ -30,7 +27,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def home(ray_local: None, empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(ray_local: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with `flowers` and a storage `runs` with a study on it."""
     home = tmp_path_factory.mktemp("update")
     write_tree(home / "flowers", each=14)

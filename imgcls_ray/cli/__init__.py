@@ -23,6 +23,7 @@ from imgcls_ray.cli.run import run
 from imgcls_ray.cli.search import search
 from imgcls_ray.cli.serve import serve
 from imgcls_ray.cli.split import split
+from imgcls_ray.cli.track import track
 from imgcls_ray.cli.trials import trials
 from imgcls_ray.cli.ui import ui
 from imgcls_ray.cli.update import update
@@ -44,6 +45,7 @@ _VERBS = (
     embed,
     search,
     trials,
+    track,
     fit,
     classify,
     evaluate,

@@ -17,7 +17,7 @@ from imgcls_ray.tracking.registry import register
 from imgcls_ray.tracking.tracker import Tracker
 from imgcls_ray.tracking.versions import Versions
 
-from .conftest import INFO
+from .conftest import INFO, fresh
 
 GATE = {"gate": "metric", "verdict": "passed", "figure": 0.9, "limit": 0.8, "unit": "", "sentence": "fine", "more": {}}
 
@@ -29,8 +29,7 @@ class Killed(BaseException):
 @pytest.fixture(scope="module")
 def filled(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A storage root with four versions of one model, the first the champion. Read only."""
-    root = tmp_path_factory.mktemp("filled") / "runs"
-    shutil.copytree(empty, root)
+    root = fresh(empty, tmp_path_factory.mktemp("filled") / "runs")
     bundle = root / "bundle"
     bundle.mkdir()
     (bundle / "model.keras").write_bytes(b"model")

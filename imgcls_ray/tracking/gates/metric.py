@@ -30,7 +30,7 @@ class MetricGate(Gate):
         mine, theirs = (float(value) for value in values[0])
         counts = discordance(answers[0], answers[1], contest.labels)
         apart = (
-            f"{sign * gap.value:+.4f} against the champion's {theirs:.4f} on {contest.split} (95 % from "
+            f"{mine:.4f}, {sign * gap.value:+.4f} against the champion's {theirs:.4f} on {contest.split} (95 % from "
             f"{min(sign * gap.low, sign * gap.high):+.4f} to {max(sign * gap.low, sign * gap.high):+.4f}; right only "
             f"here {counts.first}, only there {counts.second}, McNemar p {counts.p:.2g})"
         )

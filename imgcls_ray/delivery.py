@@ -1,0 +1,129 @@
+"""What a study leaves for MLflow at its end, and what could not be left there then."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from imgcls_ray.config import RunSettings, load_settings
+from imgcls_ray.data.files import write_atomic
+from imgcls_ray.errors import ClusterError, StorageError
+from imgcls_ray.plan import SETTINGS
+from imgcls_ray.promotion import promote_first
+from imgcls_ray.search.journal import sole_driver
+from imgcls_ray.search.record import RESULT, known_study
+from imgcls_ray.storage import Storage
+from imgcls_ray.tracking.location import hide
+from imgcls_ray.tracking.moves import CHAMPION
+from imgcls_ray.tracking.outbox import OUTBOX
+from imgcls_ray.tracking.registry import Registered, register
+from imgcls_ray.tracking.tracker import Tracker
+from imgcls_ray.tracking.versions import Versions
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What came of a study's way into MLflow."""
+
+    study: str
+    uri: str
+    """Where it is recorded, without user and password."""
+    sent: int
+    """Records that had not been sent before."""
+    records: int
+    """Of the study in all."""
+    run: str
+    """The id of the study's run."""
+    model: Registered | None = None
+    """The version that was made of the study's model; None where it had one, or where the study has no result yet."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `imgcls track --json` prints."""
+        made = self.model
+        return {
+            "study": self.study,
+            "uri": self.uri,
+            "sent": self.sent,
+            "records": self.records,
+            "run": self.run,
+            "model": {"name": made.name, "version": made.version, "alias": made.alias} if made else None,
+        }
+
+
+def deliver(
+    tracker: Tracker,
+    bundle: Path,
+    name: str,
+    tell: Callable[[str], None] | None = None,
+    accuracy: float | None = None,
+) -> tuple[Registered | None, str | None]:
+    """Wait until a study is recorded, and register its bundle as the next version of the model `name`, its candidate.
+
+    The first one becomes the champion at once, if it passes the gates that need no rival. Where MLflow does not answer,
+    or not to the end, there is no version, but a sentence on what to do. `tell` hears that it waits, and of the first
+    champion. `accuracy` is that on the test split.
+    """
+    try:
+        tracker.flush(tell)
+    except ClusterError as error:
+        return None, str(error)
+    try:
+        made = register(tracker, bundle, name, tracker.run_id, accuracy)
+        first = promote_first(Versions(tracker.storage, tracker.uri), made)
+    except ClusterError as error:
+        return None, f"The model is not registered ({error}); {tracker.later}."
+    if first and tell:
+        tell(first.sentence)
+    return (replace(made, alias=CHAMPION) if first and first.promoted else made), None
+
+
+def track(
+    study: str,
+    storage: str = "./imgcls-runs",
+    tracking_uri: str | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Delivery:
+    """Send MLflow what it has not got of a study, because it was away, and register the study's model if that is left.
+
+    Done twice, it changes nothing.
+
+    Args:
+        study: its name.
+        storage: the root that it lies under.
+        tracking_uri: where to; by default where the study was to be recorded. Another one is sent all of it.
+        tell: hears when MLflow does not answer at once.
+
+    Raises:
+        StorageError: there is no such study, it is running, or it began before there were such records.
+        ClusterError: MLflow does not answer.
+    """
+    root = Storage.open(storage)
+    folder = root.study(study)
+    known_study(root.studies, study)
+    if not (folder / OUTBOX).is_file():
+        raise StorageError(f"The study '{study}' has nothing for MLflow: its search has not begun, or is an old one.")
+    settings = load_settings(RunSettings, folder / SETTINGS).tracking
+    settings = settings.model_copy(update={"uri": tracking_uri} if tracking_uri else {})
+    with sole_driver(folder), Tracker(root.root, settings) as tracker:
+        outbox = tracker.begin(study)
+        tracker.flush(tell)
+        model = _register_left(tracker, folder)
+        return Delivery(study, hide(tracker.uri), outbox.delivered, len(outbox.records), tracker.run_id, model)
+
+
+def _register_left(tracker: Tracker, folder: Path) -> Registered | None:
+    """Register the model of a study whose result says that it could not be."""
+    if not (folder / RESULT).is_file():
+        return None
+    result = json.loads((folder / RESULT).read_bytes())
+    known = result["model"]
+    if known["version"] is not None:
+        return None
+    accuracy = result.get("test", {}).get("accuracy")
+    made, unsent = deliver(tracker, Path(known["bundle"]), known["name"], accuracy=accuracy)
+    if made is None:
+        raise ClusterError(unsent)
+    model = {**known, "version": made.version, "alias": made.alias}
+    write_atomic(folder / RESULT, json.dumps({**result, "model": model, "unsent": None}, indent=1).encode())
+    return made
