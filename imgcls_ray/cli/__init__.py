@@ -10,6 +10,7 @@ from imgcls_ray import __version__
 from imgcls_ray.cli.augment import augment
 from imgcls_ray.cli.classify import classify
 from imgcls_ray.cli.collect import collect
+from imgcls_ray.cli.compare import compare
 from imgcls_ray.cli.demo import demo
 from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
@@ -45,6 +46,7 @@ _VERBS = (
     embed,
     search,
     trials,
+    compare,
     track,
     fit,
     classify,

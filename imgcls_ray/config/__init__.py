@@ -5,6 +5,7 @@ from imgcls_ray.config.gates import GateSettings
 from imgcls_ray.config.loading import flatten, load_settings
 from imgcls_ray.config.settings import (
     PRESETS,
+    EnsembleSize,
     PreprocessSettings,
     RunSettings,
     SearchSettings,
@@ -18,6 +19,7 @@ from imgcls_ray.config.update import UpdateSettings
 
 __all__ = [
     "PRESETS",
+    "EnsembleSize",
     "GateSettings",
     "PreprocessSettings",
     "RunSettings",

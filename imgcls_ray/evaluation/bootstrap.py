@@ -50,6 +50,11 @@ def interval(values: np.ndarray) -> Interval:
     return Interval(float(values[0]), float(low), float(high))
 
 
+def figure_of(probabilities: np.ndarray, labels: np.ndarray, figure: Figure, rows: np.ndarray) -> float:
+    """A figure of one model, with probabilities (n, K), on the pictures of these positions."""
+    return _Answers(probabilities, labels).figure(figure, rows)
+
+
 class _Answers:
     """What one model answers to each picture."""
 
