@@ -45,7 +45,8 @@ def _labels(report: ModelReport) -> Iterator[Advice]:
     expected = report.doubts_expected
     text = f"{it} given another class than the label with a probability of 0.9 or more: {listed}. "
     if report.doubted > expected + 3 * math.sqrt(expected):
-        more = f"{expected:.0f} would be expected of the model itself, so some of these labels are likely wrong"
+        more = f"{expected:.0f}" if expected >= 0.5 else "None"
+        more += " would be expected of the model itself, so some of these labels are likely wrong"
         yield Advice("labels", "act", f"{text}{more}: mend them, and measure again.")
     else:
         more = f"{expected:.0f} are to be expected of the model itself, so the labels need not be wrong"
@@ -62,7 +63,7 @@ def _weak(report: ModelReport) -> Iterator[Advice]:
         yield Advice(
             "weakest class",
             "act",
-            f"Of {many(support, 'picture')} of {shown(worst.name)} {round(worst.metrics.recall * support):,} are "
+            f"Of {many(support, 'picture')} of {shown(worst.name)}, {round(worst.metrics.recall * support):,} are "
             f"recognised, a share of {worst.metrics.recall:.2f}{between}; over all classes it is "
             f"{report.metrics.recall_macro:.2f}. More pictures of it for training help most.",
         )
