@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 
@@ -28,6 +28,12 @@ from serve.schemas import Labels, Live, ModelInfo, Ready
 from serve.settings import ServeSettings
 from serve.shapes import shaped
 from serve.watch import Watch
+
+_POLICY = (
+    "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' blob: data:; "
+    "frame-ancestors 'none'"
+)
+"""Of our pages: nothing comes from elsewhere, no other page may frame them; `blob:` is the picture that was chosen."""
 
 
 def build_app(predictor: Predictor, settings: ServeSettings, explain: Explain | None = None) -> FastAPI:
@@ -130,8 +136,13 @@ def _watching(app: FastAPI, predictor: Predictor, meters: Meters) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(files("serve").joinpath("static", "docs.html").read_text("utf-8"))
+        return _page("docs.html")
 
     @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
-        return RedirectResponse("/docs")
+    async def page() -> HTMLResponse:
+        return _page("page.html")
+
+
+def _page(name: str) -> HTMLResponse:
+    text = files("serve").joinpath("static", name).read_text("utf-8")
+    return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"})

@@ -8,8 +8,9 @@ from serve.handlers import refusal
 from serve.keys import ApiKeys
 from serve.rate import RateLimit
 
-OPEN = frozenset({"/livez"})
-"""Paths that need no key and have no limit: whoever watches over the process asks there."""
+OPEN = frozenset({"/livez", "/", "/docs"})
+"""Paths that need no key and have no limit: whoever watches over the process asks there, and the pages hold
+nothing and ask with the key that their user types."""
 
 
 class Gate:

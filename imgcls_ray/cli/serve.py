@@ -74,6 +74,6 @@ def _tell(running: "Running", out: "Output | None") -> None:
     typer.echo(
         f"Serving {running.model} at {running.url} until Ctrl-C. Try:\n"
         f"  curl -F img=@picture.jpg {running.url}/classify\n"
-        f"or open {running.url}/docs in a browser."
+        f"or open {running.url} in a browser."
     )
     sys.stdout.flush()

@@ -176,9 +176,10 @@ def test_openapi_tells_the_bodies_the_answers_and_their_examples(client: TestCli
         assert client.post("/classify", json=example["value"]).status_code == 200
 
 
-def test_the_docs_page_needs_nothing_from_the_internet(client: TestClient) -> None:
-    page = client.get("/docs")
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_pages_need_nothing_from_the_internet(client: TestClient, path: str) -> None:
+    page = client.get(path)
     assert page.status_code == 200
     assert "http://" not in page.text
     assert "https://" not in page.text
-    assert client.get("/", follow_redirects=False).headers["location"] == "/docs"
+    assert "default-src 'self'" in page.headers["content-security-policy"]
