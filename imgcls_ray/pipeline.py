@@ -116,7 +116,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         listener.step_started("resume", f"the study {plan.study}")
     check_defaults(plan.space, plan.inputs, resources.workers)
     clock = _Clock(time.perf_counter())
-    sets = _preprocess(plan, listener)
+    sets = prepare(plan, listener)
     preprocess_seconds = clock.lap()
     space, note = affordable(plan, sets, resources.gpus > 0)
     check_defaults(space, plan.inputs, resources.workers)
@@ -239,7 +239,7 @@ def _search(
         tracker.log_study(metrics, [*files, *tables])
     else:
         tracker.log_study(metrics, files, outcome.best.number, tables)
-    registered, unsent = deliver(tracker, bundle.path, plan.model_name, listener.study_told)
+    registered, unsent = deliver(tracker, bundle.path, plan.model_name, listener.study_told, metrics.accuracy)
     return _Found(outcome, certainty, ensemble, metrics, stages, seconds, registered, unsent, bundle.path)
 
 
@@ -306,7 +306,12 @@ def _write_settings(plan: Plan) -> None:
     write_settings(file, plan.settings.model_copy(update={"resume": False}))
 
 
-def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
+def prepare(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
+    """The preprocessed sets of a plan, one for each image size; only what is new is decoded. Ray is up.
+
+    Raises:
+        DataError: the pictures can't be used, or are too few.
+    """
     if plan.source is None:
         return _given(plan)
     sets: dict[Size, Preprocessed] = {}

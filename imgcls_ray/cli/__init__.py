@@ -16,7 +16,10 @@ from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
 from imgcls_ray.cli.fit import fit
 from imgcls_ray.cli.flags import unfolded
+from imgcls_ray.cli.models import models
 from imgcls_ray.cli.preprocess import preprocess
+from imgcls_ray.cli.promote import promote
+from imgcls_ray.cli.rollback import rollback
 from imgcls_ray.cli.run import run
 from imgcls_ray.cli.search import search
 from imgcls_ray.cli.serve import serve
@@ -24,6 +27,7 @@ from imgcls_ray.cli.split import split
 from imgcls_ray.cli.track import track
 from imgcls_ray.cli.trials import trials
 from imgcls_ray.cli.ui import ui
+from imgcls_ray.cli.update import update
 from imgcls_ray.cli.usage import explain
 from imgcls_ray.errors import ImgclsError
 
@@ -34,6 +38,7 @@ app = typer.Typer(name="imgcls", add_completion=False, pretty_exceptions_enable=
 _VERBS = (
     demo,
     run,
+    update,
     collect,
     split,
     augment,
@@ -46,6 +51,9 @@ _VERBS = (
     fit,
     classify,
     evaluate,
+    models,
+    promote,
+    rollback,
     serve,
     ui,
 )
