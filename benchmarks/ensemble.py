@@ -35,7 +35,7 @@ class Run(NamedTuple):
     ours: Metrics
     single: Metrics
     vote: Metrics
-    ensemble: Ensemble | None
+    ensemble: Ensemble
     ratio: float
     """Milliseconds a picture of what we register, times those of the single network."""
 
@@ -57,13 +57,13 @@ def main() -> None:
             for seed in range(options.seeds):
                 one = run(made, seed, options)
                 runs.append(one)
-                used = len(one.ensemble.members) if one.ensemble and one.ensemble.accepted else 1
+                used = len(one.ensemble.members) if one.ensemble.accepted else 1
                 print(
                     f"{pictures.name:10} seed {seed}  {one.ours.accuracy:.4f}  {one.single.accuracy:.4f}     "
                     f"{one.vote.accuracy:.4f}    {one.ours.loss:.4f}  {one.single.loss:.4f}     {one.vote.loss:.4f}   "
                     f"{used:7}   {one.ratio:7.2f}"
                 )
-                print(f"           {one.ensemble.sentence if one.ensemble else 'no ensemble'}", flush=True)
+                print(f"           {one.ensemble.sentence}", flush=True)
             report(pictures.name, runs[-options.seeds :])
     if len(options.data) > 1:
         report("all", runs)
@@ -107,7 +107,7 @@ def run(made: Bench, seed: int, options: argparse.Namespace) -> Run:
     voters = [trial for trial in answers.trials if answers.kept(trial)][:VOTERS]
     single = _measured(made, study, [(outcome.best, 1.0, 1.0)])
     vote = _measured(made, study, [(trial, 1 / len(voters), 1.0) for trial in voters])
-    if ensemble is None or not ensemble.accepted:
+    if not ensemble.accepted:
         return Run(single, single, vote, ensemble, 1.0)
     trials = {trial.number: trial for trial in outcome.trials}
     members = [(trials[one.trial], one.weight, one.temperature) for one in ensemble.members]
