@@ -13,6 +13,7 @@ from imgcls_ray.cli.collect import collect
 from imgcls_ray.cli.demo import demo
 from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
+from imgcls_ray.cli.export import export
 from imgcls_ray.cli.fit import fit
 from imgcls_ray.cli.flags import unfolded
 from imgcls_ray.cli.preprocess import preprocess
@@ -42,6 +43,7 @@ _VERBS = (
     fit,
     classify,
     evaluate,
+    export,
     serve,
     ui,
 )

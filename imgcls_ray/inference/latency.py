@@ -5,12 +5,12 @@ import time
 
 import numpy as np
 
-from imgcls_ray.inference.base import Engine
+from imgcls_ray.inference.base import Answering
 
 WARM_UP, REPEATS = 5, 31
 
 
-def latency_ms(engine: Engine, shape: tuple[int, ...]) -> float:
+def latency_ms(engine: Answering, shape: tuple[int, ...]) -> float:
     """Milliseconds from one picture (H, W, C) uint8 to its answer: the median of 31 calls after 5 that do not count.
 
     Nothing else may run on the CPUs that the engine has, or their load is in the figure.
