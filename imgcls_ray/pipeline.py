@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcls_ray import quiet
+from imgcls_ray.bundle.card import installed_versions
 from imgcls_ray.config import RunSettings, Size, flatten
 from imgcls_ray.config.saving import without_users, write_settings
 from imgcls_ray.data.files import first_missing, remove_empty, write_atomic
 from imgcls_ray.data.index import INDEX
 from imgcls_ray.data.preprocess import Preprocessed, preprocess, set_folder
+from imgcls_ray.data.sources import SPLITS
 from imgcls_ray.errors import DataError, InputError
 from imgcls_ray.evaluation.certainty import Certainty
 from imgcls_ray.evaluation.metrics import Metrics
@@ -139,7 +141,9 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
             evaluate=found.evaluate_seconds,
             total=time.perf_counter() - started,
         ),
+        name=plan.model_name,
         model=found.model,
+        unsent=found.unsent,
         bundle=str(found.bundle),
         report=str(plan.storage.study(plan.study) / REPORT),
         storage=str(plan.storage.root),
@@ -160,7 +164,8 @@ class _Found:
     metrics: Metrics
     stages: dict[str, StageResult]
     evaluate_seconds: float
-    model: Registered
+    model: Registered | None
+    unsent: str | None
     bundle: Path
 
 
@@ -174,16 +179,24 @@ def _search(
     listener: RunListener,
 ) -> _Found:
     """Search, build the best trial's model, measure it, register it."""
+    from imgcls_ray.delivery import deliver
     from imgcls_ray.search.study import Study, run_study
     from imgcls_ray.standing import standing
-    from imgcls_ray.tracking.registry import register
     from imgcls_ray.winner import build_winner, measure_stages
 
     settings = plan.settings
     first = next(iter(sets.values()))
     asked = flatten(without_users(settings.model_dump(mode="json", exclude={"resume"})))
+    info = StudyInfo(
+        plan.study,
+        settings.search.trials,
+        asked,
+        _describe(first),
+        repeats=settings.from_trial,
+        conditions=_conditions(settings, resources),
+    )
     study = Study(
-        info=StudyInfo(plan.study, settings.search.trials, asked, _describe(first), repeats=settings.from_trial),
+        info=info,
         folder=plan.storage.study(plan.study),
         space=plan.space,
         settings=settings.search,
@@ -202,15 +215,18 @@ def _search(
     listener.step_ended(_fit_summary(outcome) if plan.repeated else _search_summary(outcome))
     clock = _Clock(time.perf_counter())
     listener.step_started("evaluate", "the best trial on the test split")
-    bundle, metrics = build_winner(plan, study, outcome, sets)
+    winner = build_winner(plan, study, outcome, sets)
+    bundle, metrics = winner.bundle, winner.metrics
     measured = measure_stages(study, outcome, metrics, sets)
     stages = {name: StageResult(trial, test) for name, (trial, test) in measured.items()}
     certainty = standing(study, outcome)
     seconds = clock.lap()
     listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
-    tracker.log_study(metrics, [study.folder / SETTINGS, *_report(study, outcome, certainty, metrics)])
-    registered = register(tracker, bundle.path, plan.model_name, tracker.run_id)
-    return _Found(outcome, certainty, metrics, stages, seconds, registered, bundle.path)
+    tables = winner.predictions.write(study.folder, bundle.calibration)
+    files = [study.folder / SETTINGS, *_report(study, outcome, certainty, metrics)]
+    tracker.log_study(metrics, files, outcome.best.number, tables)
+    registered, unsent = deliver(tracker, bundle.path, plan.model_name, listener.study_told)
+    return _Found(outcome, certainty, metrics, stages, seconds, registered, unsent, bundle.path)
 
 
 def _report(study: "Study", outcome: StudyOutcome, certainty: Certainty | None, metrics: Metrics) -> list[Path]:
@@ -309,8 +325,17 @@ def _check_splits(plan: Plan, found: Preprocessed) -> None:
 
 def _describe(found: Preprocessed) -> dict[str, str]:
     index = found.index
-    rows = {split: str(index.rows(split)) for split in ("train", "val", "test")}
-    return {"name": index.name, "fingerprint": index.fingerprint, "classes": ", ".join(index.labels.names), **rows}
+    rows = {split: str(index.rows(split)) for split in SPLITS}
+    digests = {f"{split}_fingerprint": index.split_fingerprint(split) for split in SPLITS}
+    classes = ", ".join(index.labels.names)
+    return {"name": index.name, "fingerprint": index.fingerprint, "classes": classes, **rows, **digests}
+
+
+def _conditions(settings: RunSettings, resources: "TrialResources") -> dict[str, str]:
+    """What a trial's results may depend on beside its settings and the data."""
+    versions = {f"version.{name}": number for name, number in installed_versions().items()}
+    share = {"workers": str(resources.workers), "cpus": f"{resources.cpus:g}", "gpus": f"{resources.gpus:g}"}
+    return {"seed": str(settings.search.seed), **share, **versions}
 
 
 def _fit_summary(outcome: StudyOutcome) -> str:

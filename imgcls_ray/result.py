@@ -48,7 +48,12 @@ class RunResult:
     images: Counts
     workers: int
     seconds: Seconds
-    model: Registered
+    name: str
+    """The model's, in the registry."""
+    model: Registered | None
+    """Its version; None where MLflow does not answer."""
+    unsent: str | None
+    """What MLflow has not got, and what is to be done about it; None where it has all."""
     bundle: str
     storage: str
     report: str
@@ -87,11 +92,12 @@ class RunResult:
             "images": asdict(self.images),
             "seconds": {name: round(value, 3) for name, value in asdict(self.seconds).items()},
             "model": {
-                "name": self.model.name,
-                "version": self.model.version,
-                "alias": self.model.alias,
+                "name": self.name,
+                "version": self.model.version if self.model else None,
+                "alias": self.model.alias if self.model else None,
                 "bundle": self.bundle,
             },
+            "unsent": self.unsent,
             "report": self.report,
             "storage": self.storage,
             "data": self.data,

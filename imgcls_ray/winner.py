@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 
 import keras
@@ -14,7 +15,8 @@ from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.sources import Split
 from imgcls_ray.evaluation.calibration import calibrate
-from imgcls_ray.evaluation.metrics import Metrics, score
+from imgcls_ray.evaluation.metrics import Metrics, log_loss, score
+from imgcls_ray.evaluation.predictions import Predictions
 from imgcls_ray.evaluation.reliability import expected_calibration_error, reliability
 from imgcls_ray.inference.engine import Engine, load_engine
 from imgcls_ray.plan import Plan
@@ -28,9 +30,18 @@ GOLDEN = 8
 """Pictures that a bundle carries to check itself."""
 
 
-def build_winner(
-    plan: Plan, study: Study, outcome: StudyOutcome, sets: Mapping[Size, Preprocessed]
-) -> tuple[Bundle, Metrics]:
+@dataclass(frozen=True)
+class Winner:
+    """A study's best trial as a model, and how good it is."""
+
+    bundle: Bundle
+    metrics: Metrics
+    """On the test split."""
+    predictions: Predictions
+    """Its answers there, calibrated."""
+
+
+def build_winner(plan: Plan, study: Study, outcome: StudyOutcome, sets: Mapping[Size, Preprocessed]) -> Winner:
     """Write the bundle of the best trial and measure it on the test split.
 
     A study that is taken up may have a bundle already: of the same trial it stays, beside another's a new one is put.
@@ -44,34 +55,40 @@ def build_winner(
             break
         written = load_bundle(place)
         if _is_of(written.card, best):
-            return written, measure(written, sets[job.data.size], "test")
+            answers = predictions(written, sets[job.data.size], "test")
+            return Winner(written, _scored(answers), answers)
         place = plan.storage.bundle(f"{outcome.name}-{number}")
     model = _rebuilt(context, best)
     found = sets[job.data.size]
     index = found.index
     engine = load_engine(model)
-    calibration = calibrate(*_answers(engine, found, "val"), index.labels.names)
-    probabilities, truth = _answers(engine, found, "test")
-    metrics = score(calibration.apply(probabilities), truth, index.labels.names)
+    seen, before = predictions(engine, found, "val"), predictions(engine, found, "test")
+    calibration = calibrate(seen.probabilities, seen.labels, seen.names)
+    seen, answers = seen.calibrated(calibration), before.calibrated(calibration)
+    metrics = _scored(answers)
     card = Card(
         name=plan.model_name,
         study=outcome.name,
         settings=best.params.model_dump(mode="json", exclude_unset=True),
         metrics={
             "val_accuracy": best.metrics["val_accuracy"],
-            "val_loss": best.metrics["val_loss"],
+            "val_loss": log_loss(seen.probabilities, seen.labels),
+            "val_loss_before": best.metrics["val_loss"],  # before calibration, as the trial reported it
             "test_accuracy": metrics.accuracy,
             "test_f1_macro": metrics.f1_macro,
             "test_loss": metrics.loss,
+            "test_loss_before": log_loss(before.probabilities, before.labels),
             "test_calibration_error": metrics.calibration_error,
-            "test_calibration_error_before": expected_calibration_error(reliability(probabilities, truth)),
+            "test_calibration_error_before": expected_calibration_error(
+                reliability(before.probabilities, before.labels)
+            ),
         },
         data_name=index.name,
         data_fingerprint=index.fingerprint,
         counts=dataclasses.asdict(found.counts),
     )
     bundle = write_bundle(place, model, index.labels, index.pixels, card, _golden(found), calibration)
-    return bundle, metrics
+    return Winner(bundle, metrics, answers)
 
 
 def measure_stages(
@@ -107,23 +124,30 @@ def _rebuilt(context: TrialContext, trial: TrialOutcome) -> keras.Model:
 def _is_of(card: Card, trial: TrialOutcome) -> bool:
     """Whether a bundle was made of this trial."""
     return card.settings == trial.params.model_dump(mode="json", exclude_unset=True) and all(
-        card.metrics[name] == trial.metrics[name] for name in ("val_accuracy", "val_loss")
+        card.metrics.get(noted) == trial.metrics[name]
+        for noted, name in (("val_accuracy", "val_accuracy"), ("val_loss_before", "val_loss"))
     )
 
 
 def measure(model: Bundle | Engine, found: Preprocessed, split: Split) -> Metrics:
     """Score a model on one split of a preprocessed set."""
-    return score(*_answers(model, found, split), found.index.labels.names)
+    return _scored(predictions(model, found, split))
 
 
-def _answers(model: Bundle | Engine, found: Preprocessed, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (n, K) and labels (n,) of a split, shard by shard."""
+def predictions(model: Bundle | Engine, found: Preprocessed, split: Split) -> Predictions:
+    """A model's answers to a split, shard by shard."""
     probabilities, labels = [], []
+    keys: list[str] = []
     for entry in found.index.of(split):
         shard = read_shard(found.path, entry, found.index.format)
         probabilities.append(model.predict(shard.images))
         labels.append(shard.labels)
-    return np.concatenate(probabilities), np.concatenate(labels)
+        keys += shard.keys
+    return Predictions(tuple(keys), np.concatenate(labels), np.concatenate(probabilities), found.index.labels.names)
+
+
+def _scored(answers: Predictions) -> Metrics:
+    return score(answers.probabilities, answers.labels, answers.names)
 
 
 def _golden(found: Preprocessed) -> np.ndarray:

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,11 @@ def test_the_report_is_in_the_studys_folder_and_in_mlflow(finished: tuple[api.Ru
     assert f"{result.test.accuracy:.4f}" in page
     kept = {path.name for path in storage.glob("mlartifacts/*/artifacts/**/*") if path.is_file()}
     assert {"report.html", "report.json", "history.svg", "curves.svg", "settings.yaml"} <= kept
+    assert {"test_metrics.json", "predictions.json", "predictions.parquet"} <= kept
+    table = json.loads((folder / "predictions.json").read_bytes())
+    assert len(table["data"]) == result.test.images
+    right = [row[table["columns"].index("right")] for row in table["data"]]
+    assert sum(right) / len(right) == pytest.approx(result.test.accuracy)
 
 
 def test_the_resolved_settings_are_kept_and_can_be_used_again(

@@ -55,7 +55,7 @@ class Card(Settings):
     settings: dict[str, str | int | float | bool | None]
     """The best trial's settings."""
     metrics: dict[str, FiniteFloat]
-    """Figures by name, such as `val_accuracy`, `test_accuracy`, `test_f1_macro`."""
+    """Figures by name, such as `val_accuracy`, `test_accuracy`, `test_f1_macro`; `..._before` is before calibration."""
     data_name: str
     data_fingerprint: str
     counts: dict[str, int]
@@ -76,7 +76,7 @@ class Card(Settings):
             f"## Data\n\n`{_plain(self.data_name)}`, fingerprint `{self.data_fingerprint}`; pictures: {counts}.\n\n"
             f"## Figures\n\n{_table('figure', figures)}\n"
             "The best of many trials was chosen on the validation pictures, so its validation figures flatter it; "
-            "the test pictures were used once, at the end.\n\n"
+            "the test pictures were used once, at the end. Names that end in `_before` are from before calibration.\n\n"
             f"## Limits\n\n{limits}\n\n"
             f"## Settings\n\n{_table('setting', self.settings)}\n"
             f"## Versions\n\n{_table('package', self.versions)}"

@@ -21,6 +21,7 @@ from imgcls_ray.cli.run import run
 from imgcls_ray.cli.search import search
 from imgcls_ray.cli.serve import serve
 from imgcls_ray.cli.split import split
+from imgcls_ray.cli.track import track
 from imgcls_ray.cli.trials import trials
 from imgcls_ray.cli.ui import ui
 from imgcls_ray.cli.usage import explain
@@ -40,6 +41,7 @@ _VERBS = (
     embed,
     search,
     trials,
+    track,
     fit,
     classify,
     evaluate,

@@ -50,7 +50,7 @@ def fit(
 
 
 def _print(out: "Output", result: "FitResult") -> None:
-    from imgcls_ray.cli.summary import print_rows
+    from imgcls_ray.cli.summary import print_rows, registered_rows
 
     run, was = result.run, result.trial.outcome
     value = "no score" if was.value is None else f"{was.value:.4f}"
@@ -61,6 +61,6 @@ def _print(out: "Output", result: "FitResult") -> None:
         ("trained", epochs, ""),
         ("test accuracy", f"{run.test.accuracy:.4f}", f"macro F1 {run.test.f1_macro:.4f}, {run.test.images} pictures"),
         ("bundle", run.bundle, ""),
-        ("registered", str(run.model), f"version {run.model.version}"),
+        *registered_rows(run),
     ]
     print_rows(out, f"Trial {result.trial.name} again, as study {run.study.name}", rows, run)

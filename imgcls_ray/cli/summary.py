@@ -25,13 +25,19 @@ def print_rows(out: Output, title: str, rows: list[tuple[str, str, str]], result
         line.rstrip()
         out.console.print(line, soft_wrap=True)
     out.console.print("\n[bold]Next[/]")
-    storage = shlex.quote(result.storage)
+    storage, model = shlex.quote(result.storage), result.model or shlex.quote(result.bundle)
     for command in (
-        f"imgcls classify PICTURE --model {result.model} --storage {storage}",
-        f"imgcls serve --model {result.model} --storage {storage}",
+        f"imgcls classify PICTURE --model {model} --storage {storage}",
+        f"imgcls serve --model {model} --storage {storage}",
         f"imgcls ui --storage {storage}",
     ):
         out.console.print(Text(f"  {command}"), soft_wrap=True)
+
+
+def registered_rows(result: RunResult) -> list[tuple[str, str, str]]:
+    """The model's version, or what became of it."""
+    known = [("registered", str(result.model), f"version {result.model.version}")] if result.model else []
+    return known + ([("not recorded", result.unsent, "")] if result.unsent else [])
 
 
 def _rows(result: RunResult) -> list[tuple[str, str, str]]:
@@ -65,7 +71,7 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
         ("seconds", f"{seconds.total:.1f}", ", ".join(f"{name} {value:.1f}" for name, value in steps if value >= 0.05)),
         ("report", result.report, ""),
         ("bundle", result.bundle, ""),
-        ("registered", str(result.model), f"version {result.model.version}"),
+        *registered_rows(result),
     ]
 
 

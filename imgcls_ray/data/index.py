@@ -58,6 +58,11 @@ class Index:
         """Pictures in one split."""
         return sum(shard.rows for shard in self.of(split))
 
+    def split_fingerprint(self, split: Split) -> str:
+        """Hex digest of the pictures of one split, their order and classes: equal ones measure models alike."""
+        parts = (self.labels.sha256, *(shard.sha256 for shard in self.of(split)))
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
     def to_json(self) -> dict[str, Any]:
         """The document that is written."""
         return {

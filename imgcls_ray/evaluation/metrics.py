@@ -82,7 +82,6 @@ def score(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...])
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=np.arange(len(names)), average=None, zero_division=0
     )
-    right = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     present = support > 0
     some = present & (support < len(labels))
     areas = {i: float(roc_auc_score(labels == i, probabilities[:, i])) for i in np.flatnonzero(some).tolist()}
@@ -90,7 +89,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...])
     rank = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
     return Metrics(
         accuracy=float((predicted == labels).mean()),
-        loss=float(-np.log(np.clip(right, CLIP, 1 - CLIP)).mean()),
+        loss=log_loss(probabilities, labels),
         f1_macro=float(f1[present].mean()),
         precision_macro=float(precision[present].mean()),
         recall_macro=float(recall[present].mean()),
@@ -105,6 +104,12 @@ def score(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...])
         calibration_error=expected_calibration_error(reliability(probabilities, labels)),
         confusion=confusion.tolist(),
     )
+
+
+def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean of the negative natural logarithm of the right class's probability, of (n, K) float and (n,) int."""
+    right = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.clip(right, CLIP, 1 - CLIP)).mean())
 
 
 def _matthews(confusion: np.ndarray) -> float:

@@ -5,8 +5,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from imgcls_ray.errors import ModelError
-
 EngineName = Literal["tensorflow", "openvino"]
 EngineChoice = Literal["auto", "tensorflow", "openvino"]
 Precision = Literal["float32", "bfloat16"]
@@ -48,16 +46,3 @@ class Engine(ABC):
     @abstractmethod
     def warm_up(self) -> None:
         """Do now what the first `predict` would otherwise pay for, for each batch size."""
-
-
-def check_images(images: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Refuse what is not (n, *shape) uint8.
-
-    Raises:
-        ModelError: as it says.
-    """
-    if images.dtype != np.uint8 or images.shape[1:] != shape:
-        raise ModelError(
-            f"The model takes pictures (n, {', '.join(map(str, shape))}) of type uint8; "
-            f"received {images.shape} of type {images.dtype}: resize them with the model's own pixel operations."
-        )

@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from imgcls_ray.errors import ModelError
-from imgcls_ray.inference.base import Engine, EngineChoice, Precision, check_images
+from imgcls_ray.inference.base import Engine, EngineChoice, Precision
 from imgcls_ray.inference.choice import check_choice, log_once, without_openvino
 from imgcls_ray.inference.openvino import OpenVinoEngine
+from imgcls_ray.models.pictures import check_images
 
 __all__ = ["Engine", "TensorFlowEngine", "load_engine"]
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from imgcls_ray.errors import SettingsError
-from imgcls_ray.inference.base import Engine, Precision, check_images
+from imgcls_ray.inference.base import Engine, Precision
 from imgcls_ray.inference.program import Program
+from imgcls_ray.models.pictures import check_images
 
 _PIXELS = 1 << 14
 """Pixels of a batch. One picture of 96 x 96 or more at a time is fastest, because its feature maps stay in the cache:

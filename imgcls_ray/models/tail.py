@@ -44,13 +44,21 @@ def trainable_copy(part: keras.Model) -> keras.Model:
 
 def _cut(features: keras.Model, unfrozen: int) -> int:
     """Position of the layer after which the tail begins."""
-    layers = features.layers
-    position = {layer.name: number for number, layer in enumerate(layers)}
-    weighted = [n for n, layer in enumerate(layers) if any(v.name in _KERNELS for v in layer.weights)]
+    weighted = [n for n, layer in enumerate(features.layers) if any(v.name in _KERNELS for v in layer.weights)]
     if unfrozen > len(weighted):
         raise SettingsError(
             f"The backbone '{features.name}' has {len(weighted)} layers with a kernel; received {unfrozen} to unfreeze."
         )
+    before = [cut for cut in cuts(features) if cut < weighted[-unfrozen]]
+    if not before:
+        raise SettingsError(f"The backbone '{features.name}' can't be cut before its last {unfrozen} layers.")
+    return before[-1]
+
+
+def cuts(model: keras.Model) -> list[int]:
+    """Positions of the layers of a flat model after which nothing earlier is read any more: one tensor leads on."""
+    layers = model.layers
+    position = {layer.name: number for number, layer in enumerate(layers)}
     last_use = [0] * len(layers)
     for layer in layers:
         for node in layer._inbound_nodes:
@@ -58,8 +66,4 @@ def _cut(features: keras.Model, unfrozen: int) -> int:
                 source = position.get(tensor._keras_history.operation.name)
                 if source is not None:
                     last_use[source] = max(last_use[source], position[layer.name])
-    # After layer `cut` nothing earlier is read any more: one tensor leads on.
-    for cut in range(weighted[-unfrozen] - 1, 0, -1):
-        if max(last_use[:cut]) <= cut:
-            return cut
-    raise SettingsError(f"The backbone '{features.name}' can't be cut before its last {unfrozen} layers.")
+    return [cut for cut in range(1, len(layers)) if max(last_use[:cut]) <= cut]

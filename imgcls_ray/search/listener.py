@@ -27,6 +27,10 @@ class StudyInfo:
     repeats: str | None = None
     """`STUDY/NUMBER` of the trial that is trained again, where that is all it does."""
     second: Second | None = None
+    staged: bool = False
+    """Whether trials of a second stage start from the best of the first."""
+    conditions: dict[str, str] = field(default_factory=dict)
+    """What else its results may depend on, for the record: seed, resources, versions (as `version.NAME`)."""
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,8 @@ def run_study(study: Study, listener: StudyListener) -> StudyOutcome:
     # A second stage that has begun is the one that goes on, however many trials there may be now.
     probe.bound(probe.proposals.suggested if starts else budget.probes)
     trials = probe.trials if study.prepare is None else settings.trials
-    info = replace(study.info, trials=trials, objective=objective, second=second)
+    staged = study.prepare is not None
+    info = replace(study.info, trials=trials, objective=objective, second=second, staged=staged)
     asked = {"settings": info.settings, "data": info.data, "trials": trials, "epochs": [study.space.highest("epochs")]}
     note_study(optuna_study, ASKED, asked)
     note_study(optuna_study, RESULT, {})  # that of a start before this one, which is taken up

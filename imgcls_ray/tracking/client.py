@@ -17,11 +17,11 @@ EXPERIMENT = "imgcls"
 """All studies are runs of this one MLflow experiment, so that they can be compared."""
 
 
-def connect(uri: str, *, create: bool = True) -> "MlflowClient":
+def connect(uri: str, *, create: bool = True, retries: int = 1) -> "MlflowClient":
     """A client of the resolved address `uri`; it changes no setting of MLflow that other code would see.
 
     A SQLite database is created here (1 to 2 seconds) and not by the first of many writers. With `create=False` a
-    missing one is an error and nothing is written.
+    missing one is an error and nothing is written. `retries` is how often MLflow itself asks a server again.
 
     Raises:
         StorageError: the SQLite file is missing, can't be written or is no MLflow database.
@@ -39,7 +39,7 @@ def connect(uri: str, *, create: bool = True) -> "MlflowClient":
         except OSError as error:
             raise StorageError(f"MLflow's database can't be created at {file}: {error.strerror}.") from error
     check_reachable(uri)
-    prepare_environment(uri)
+    prepare_environment(uri, retries)
     with told(uri), quiet():
         from mlflow import MlflowClient
 
@@ -56,6 +56,8 @@ def experiment_id(client: "MlflowClient", uri: str, storage: Path) -> str:
     Raises:
         ClusterError, StorageError: as `connect`.
     """
+    from mlflow.exceptions import MlflowException
+
     with told(uri):
         known = client.get_experiment_by_name(EXPERIMENT)
         if known is not None:
@@ -65,7 +67,13 @@ def experiment_id(client: "MlflowClient", uri: str, storage: Path) -> str:
         place = None if is_server(uri) else str(storage.absolute() / ARTIFACTS)
         # Without this tag the UI opens on its pages for language models.
         tags = {"mlflow.experimentKind": "custom_model_development"}
-        return str(client.create_experiment(EXPERIMENT, artifact_location=place, tags=tags))
+        try:
+            return str(client.create_experiment(EXPERIMENT, artifact_location=place, tags=tags))
+        except MlflowException:
+            made = client.get_experiment_by_name(EXPERIMENT)  # by another study that began at the same time
+            if made is None:
+                raise
+            return str(made.experiment_id)
 
 
 def _open_once(uri: str) -> None:
@@ -80,7 +88,7 @@ def _open_once(uri: str) -> None:
         engine.dispose()
 
 
-def prepare_environment(uri: str) -> dict[str, str]:
+def prepare_environment(uri: str, retries: int = 1) -> dict[str, str]:
     """Settings MLflow takes from the environment only, put there unless the user did: what was set is returned."""
     wanted = {
         "MLFLOW_DISABLE_TELEMETRY": "true",  # MLflow reports its use to its makers otherwise
@@ -88,7 +96,7 @@ def prepare_environment(uri: str) -> dict[str, str]:
     }
     if is_server(uri):
         # By default one call to a dead server tries 7 times over minutes; who needs patience here has their own.
-        wanted |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+        wanted |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries), "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
     return {name: os.environ.setdefault(name, value) for name, value in wanted.items()}
 
 

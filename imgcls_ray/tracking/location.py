@@ -10,6 +10,8 @@ from imgcls_ray.errors import ClusterError, SettingsError
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
+STUDIES = "studies"
+"""The folder of the studies under the storage root; each keeps there what MLflow is to know of it."""
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql")
 PATIENCE = 4.0

@@ -6,7 +6,7 @@ from imgcls_ray.errors import SettingsError
 from imgcls_ray.search.listener import TRIAL_FORMS
 from imgcls_ray.tracking.client import connect, quiet, told
 from imgcls_ray.tracking.location import hide, resolve_uri
-from imgcls_ray.tracking.runs import PARENT, STUDY, TRIAL
+from imgcls_ray.tracking.record import PARENT, STUDY, TRIAL
 
 
 def trial_of(run: str, storage: Path, uri: str | None = None) -> str:

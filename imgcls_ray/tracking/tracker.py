@@ -1,43 +1,96 @@
 """One study's way into MLflow."""
 
-from collections.abc import Sequence
+import json
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from imgcls_ray.config import TrackingSettings
+from imgcls_ray.data.files import write_atomic
 from imgcls_ray.errors import ClusterError, StorageError
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.search.listener import StudyListener
-from imgcls_ray.tracking.client import connect, experiment_id, quiet, told
-from imgcls_ray.tracking.location import hide, resolve_uri, sqlite_file
+from imgcls_ray.tracking.client import connect, experiment_id
+from imgcls_ray.tracking.location import STUDIES, hide, is_server, resolve_uri, sqlite_file
+from imgcls_ray.tracking.outbox import Outbox
+from imgcls_ray.tracking.record import Record
 from imgcls_ray.tracking.recorder import Recorder
 from imgcls_ray.tracking.runs import StudyRuns
+from imgcls_ray.tracking.sender import Sender
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PATIENCE = 90.0
+"""Seconds without progress after which the end of a study no longer waits for MLflow."""
+BRIEF = 10.0
+"""The same where an error ends the study."""
+TEST = "test_metrics.json"
+TABLES = "mlflow.loggedArtifacts"
+"""The tag by which MLflow's pages know which files are tables."""
 
 
 class Tracker:
-    """Opens MLflow for one study: give `listener()` to the search, then call `log_study`, then `close`.
+    """Records one study: give `listener()` to the search, then call `log_study`.
 
-    As a context manager it closes itself, and marks the runs that are still open when an error ends the study.
+    What is told goes to the study's outbox, a file, and from there to MLflow, by a thread: a server that is away, hangs
+    or answers with errors costs the study nothing but up to `PATIENCE` at its end. What is not sent by then is kept,
+    and sent when the study is taken up, or by `imgcls track`.
+
+    As a context manager it waits at the end, and marks the runs that are still open when an error ends the study.
 
     Raises:
         SettingsError: the tracking address is of a kind that is not supported.
-        ClusterError: the server does not answer (within seconds).
+        ClusterError: the database does not answer. (A server may be away: whether it is there is `check_reachable`.)
         StorageError: the database under the storage root can't be used.
     """
 
-    def __init__(self, storage: Path, settings: TrackingSettings) -> None:
+    def __init__(self, storage: Path, settings: TrackingSettings, patience: float | None = None) -> None:
         self.storage = storage.absolute()
         self.uri = resolve_uri(storage, settings.uri)
-        self.client = connect(self.uri)
-        self._runs = StudyRuns(self.client, experiment_id(self.client, self.uri, storage), str(self.storage))
+        self._patience = PATIENCE if patience is None else patience
         self._recorder: Recorder | None = None
+        self._outbox: Outbox | None = None
+        self._sender: Sender | None = None
+        if not is_server(self.uri):
+            self._experiment = experiment_id(self.client, self.uri, self.storage)
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """Opens MLflow, the first time.
+
+        Raises:
+            ClusterError, StorageError: it can't be reached.
+        """
+        # The sender tries again itself: what is asked for twice unseen may be made twice.
+        return connect(self.uri, retries=0)
 
     def listener(self) -> StudyListener:
         """What the search tells its news to. It returns at once: a thread does the writing."""
         if self._recorder is None:
-            self._recorder = Recorder(self._runs)
+            self._recorder = Recorder(str(self.storage), self.begin)
         return self._recorder
+
+    def begin(self, study: str) -> Outbox:
+        """Open the outbox of a study and start to send what waits there.
+
+        Raises:
+            StorageError: it is damaged.
+        """
+        outbox = Outbox(self.storage / STUDIES / study, hide(self.uri))
+        self._outbox, self._sender = outbox, Sender(outbox, self._open)
+        return outbox
+
+    def _open(self) -> StudyRuns:
+        experiment = experiment_id(self.client, self.uri, self.storage)
+        first = self._outbox.records[0] if self._outbox else None
+        if first is None or first.start is None:
+            raise StorageError("A study's outbox begins with its start, and this one does not: move it away.")
+        return StudyRuns(self.client, experiment, first.start, self.storage)
 
     @property
     def run_id(self) -> str:
@@ -47,54 +100,94 @@ class Tracker:
             ClusterError, StorageError: it could not be written, or no study was started.
         """
         self.flush()
-        if self._runs.parent is None:
+        if self._sender is None or self._sender.runs is None or self._sender.runs.parent is None:
             raise StorageError(f"No study was started, so nothing is recorded at {hide(self.uri)}.")
-        return self._runs.parent
+        return self._sender.runs.parent
 
-    def flush(self) -> None:
-        """Wait until everything told so far is recorded.
+    def flush(self, tell: Callable[[str], None] | None = None) -> None:
+        """Wait until everything told so far is recorded; `tell` hears when that takes longer. Ctrl-C ends the waiting.
 
         Raises:
-            ClusterError, StorageError: something could not be recorded; the study itself lies under the storage root.
+            ClusterError, StorageError: something is not; the sentence says what to do about it.
         """
-        errors = self._recorder.flush() if self._recorder else []
-        if errors:
-            kind = StorageError if sqlite_file(self.uri) else ClusterError
+        kind = StorageError if sqlite_file(self.uri) else ClusterError
+        sender, outbox = self._sender, self._outbox
+        if sender is None or outbox is None:
+            return
+        try:
+            arrived = sender.flush(self._patience, tell)
+        except KeyboardInterrupt:
+            arrived = False
+        if not arrived:
+            self._patience = 0.0  # it was waited for once
             raise kind(
-                f"{len(errors)} of the study's records did not reach MLflow at {hide(self.uri)} (first: {errors[0]}); "
-                f"the study itself is complete under {self.storage}."
+                f"{outbox.left} of the study's records have not reached MLflow at {hide(self.uri)} "
+                f"({sender.trouble or 'it does not answer'}); nothing is lost: {self.later}."
+            )
+        errors, sender.errors = sender.errors, []
+        if errors:
+            raise kind(
+                f"MLflow at {hide(self.uri)} refused {len(errors)} of the study's records (first: {errors[0]}); the "
+                f"study itself is complete under {self.storage}."
             )
 
-    def log_study(self, test: Metrics | None = None, artifacts: Sequence[Path] = ()) -> None:
-        """Add the test figures and files to the parent run, after the study ended.
+    @property
+    def later(self) -> str:
+        """What sends what was not sent."""
+        name = self._outbox.folder.name if self._outbox else "STUDY"
+        command = f"imgcls track {shlex.quote(name)} --storage {shlex.quote(str(self.storage))}"
+        return f"`{command}` sends them when it is there again"
 
-        `test` becomes the metrics `test_accuracy`, `test_loss`, `test_f1_macro` and the file `test_metrics.json`.
+    def log_study(
+        self,
+        test: Metrics | None = None,
+        artifacts: Sequence[Path] = (),
+        best: int | None = None,
+        tables: Sequence[Path] = (),
+    ) -> None:
+        """Add test figures and files to the study's run, and to that of its best trial, after the study ended.
+
+        `test` becomes the metrics `test_accuracy`, `test_loss`, `test_f1_macro` and the file `test_metrics.json`. The
+        trial with the number `best` has the metrics too, and `tables`: files, of which MLflow shows JSON as a table.
 
         Raises:
-            ClusterError, StorageError: MLflow can't take them.
+            StorageError: no study was started, or its folder can't be written.
         """
-        run = self.run_id
-        with told(self.uri), quiet():
-            if test is not None:
-                for name in ("accuracy", "loss", "f1_macro"):
-                    self.client.log_metric(run, f"test_{name}", getattr(test, name))
-                self.client.log_dict(run, test.to_json(), "test_metrics.json")
-            for path in artifacts:
-                self.client.log_artifact(run, str(path))
+        outbox = self._outbox
+        if outbox is None:
+            raise StorageError("Figures are recorded of a study that was started; none was.")
+        files, figures = list(artifacts), {}
+        if test is not None:
+            figures = {f"test_{name}": getattr(test, name) for name in ("accuracy", "loss", "f1_macro")}
+            files.append(outbox.folder / TEST)
+            write_atomic(files[-1], json.dumps(test.to_json(), indent=1).encode())
+        now = int(time.time() * 1000)
+        outbox.add(Record(now, metrics=figures, files=self._places(files)))
+        if best is not None:
+            shown = json.dumps([{"path": file.name, "type": "table"} for file in tables if file.suffix == ".json"])
+            tags = {TABLES: shown} if tables else {}
+            outbox.add(Record(now, best, metrics=figures, tags=tags, files=self._places(tables)))
+
+    def _places(self, files: Sequence[Path]) -> tuple[tuple[str, str], ...]:
+        """Below the storage where they are, so that it may be moved before they are sent."""
+        below = (
+            file.relative_to(self.storage) if file.is_relative_to(self.storage) else file.absolute() for file in files
+        )
+        return tuple((str(file), "") for file in below)
 
     def close(self) -> None:
         """Wait for the last record and end the thread.
 
         Raises:
-            ClusterError, StorageError: as `flush`.
+            ClusterError, StorageError: as `flush`, unless that told it before.
         """
-        if self._recorder is not None:
-            recorder = self._recorder
-            try:
+        try:
+            if self._patience:
                 self.flush()
-            finally:
-                self._recorder = None
-                recorder.stop()
+        finally:
+            if self._sender is not None:
+                self._sender.stop()
+            self._sender = self._outbox = None
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +197,8 @@ class Tracker:
     ) -> None:
         if kind is None:
             self.close()
-        elif self._recorder is not None:
-            # The error that is on its way matters more than a record that is missing: nothing is raised from here.
-            recorder, self._recorder = self._recorder, None
-            recorder.end("FAILED" if issubclass(kind, Exception) else "KILLED")
+        elif self._sender is not None and self._recorder is not None:
+            # The error that is on its way matters more than a record that waits: nothing is raised from here.
+            self._recorder.broke_off("FAILED" if issubclass(kind, Exception) else "KILLED")
+            self._sender.flush(min(self._patience, BRIEF))
+            self._sender.stop()

@@ -11,12 +11,15 @@ from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, T
 from imgcls_ray.search.objective import Second
 from imgcls_ray.tracking.tracker import Tracker
 
-INFO = StudyInfo("pets-1", 3, {"search.trials": "3"}, {"name": "pets", "fingerprint": "ab" * 32, "found": "60"})
+DATA = {"name": "pets", "fingerprint": "ab" * 32, "found": "60", "classes": "cat, dog", "train": "40", "test": "12"}
+DIGESTS = {"train_fingerprint": "1" * 64, "val_fingerprint": "2" * 64, "test_fingerprint": "3" * 64}
+INFO = StudyInfo("pets-1", 3, {"search.trials": "3"}, DATA | DIGESTS, conditions={"seed": "7", "version.keras": "3.15"})
 
 
 def outcome(number: int, value: float | None, state: str = "complete", epochs: int = 2) -> TrialOutcome:
+    scores = {} if value is None else {"val_accuracy": value, "val_loss": 1 - value}
     reason = None if state == "complete" else f"It was {state}."
-    return TrialOutcome(number, state, value, TrialSettings(dropout=0.3), epochs, 1.5, {}, reason)  # type: ignore[arg-type]
+    return TrialOutcome(number, state, value, TrialSettings(dropout=0.3), epochs, 1.5, scores, reason)  # type: ignore[arg-type]
 
 
 def tell_trial(listener: StudyListener, ended: TrialOutcome) -> None:

@@ -134,7 +134,7 @@ def test_of_two_objectives_the_second_is_a_metric_and_the_front_is_marked_anew_e
     info, second = replace(INFO, second=Second("size_mb")), Second("size_mb")
 
     def pair(number: int, value: float, size: float) -> TrialOutcome:
-        return replace(outcome(number, value), second=size, metrics={"val_loss": 1.0})
+        return replace(outcome(number, value), second=size, metrics={"val_accuracy": value, "val_loss": 1.0})
 
     first = (pair(0, 0.5, 2.0), pair(1, 0.75, 3.0), pair(2, 0.5, 4.0))
     for trials in (first, (*first, pair(3, 0.75, 1.0))):

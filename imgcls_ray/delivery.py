@@ -1,0 +1,116 @@
+"""What a study leaves for MLflow at its end, and what could not be left there then."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgcls_ray.config import RunSettings, load_settings
+from imgcls_ray.data.files import write_atomic
+from imgcls_ray.errors import ClusterError, StorageError
+from imgcls_ray.plan import SETTINGS
+from imgcls_ray.search.journal import sole_driver
+from imgcls_ray.search.record import RESULT, known_study
+from imgcls_ray.storage import Storage
+from imgcls_ray.tracking.location import hide
+from imgcls_ray.tracking.outbox import OUTBOX
+from imgcls_ray.tracking.registry import Registered, register
+from imgcls_ray.tracking.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What came of a study's way into MLflow."""
+
+    study: str
+    uri: str
+    """Where it is recorded, without user and password."""
+    sent: int
+    """Records that had not been sent before."""
+    records: int
+    """Of the study in all."""
+    run: str
+    """The id of the study's run."""
+    model: Registered | None = None
+    """The version that was made of the study's model; None where it had one, or where the study has no result yet."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `imgcls track --json` prints."""
+        made = self.model
+        return {
+            "study": self.study,
+            "uri": self.uri,
+            "sent": self.sent,
+            "records": self.records,
+            "run": self.run,
+            "model": {"name": made.name, "version": made.version, "alias": made.alias} if made else None,
+        }
+
+
+def deliver(
+    tracker: Tracker, bundle: Path, name: str, tell: Callable[[str], None] | None = None
+) -> tuple[Registered | None, str | None]:
+    """Wait until a study is recorded, and register its bundle as the next version of the model `name`.
+
+    Where MLflow does not answer, or not to the end, there is no version, but a sentence on what to do. `tell` hears
+    that it waits.
+    """
+    try:
+        tracker.flush(tell)
+    except ClusterError as error:
+        return None, str(error)
+    try:
+        return register(tracker, bundle, name, tracker.run_id), None
+    except ClusterError as error:
+        return None, f"The model is not registered ({error}); {tracker.later}."
+
+
+def track(
+    study: str,
+    storage: str = "./imgcls-runs",
+    tracking_uri: str | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Delivery:
+    """Send MLflow what it has not got of a study, because it was away, and register the study's model if that is left.
+
+    Done twice, it changes nothing.
+
+    Args:
+        study: its name.
+        storage: the root that it lies under.
+        tracking_uri: where to; by default where the study was to be recorded. Another one is sent all of it.
+        tell: hears when MLflow does not answer at once.
+
+    Raises:
+        StorageError: there is no such study, it is running, or it began before there were such records.
+        ClusterError: MLflow does not answer.
+    """
+    root = Storage.open(storage)
+    folder = root.study(study)
+    known_study(root.studies, study)
+    if not (folder / OUTBOX).is_file():
+        raise StorageError(f"The study '{study}' has nothing for MLflow: its search has not begun, or is an old one.")
+    settings = load_settings(RunSettings, folder / SETTINGS).tracking
+    settings = settings.model_copy(update={"uri": tracking_uri} if tracking_uri else {})
+    with sole_driver(folder), Tracker(root.root, settings) as tracker:
+        outbox = tracker.begin(study)
+        tracker.flush(tell)
+        model = _register_left(tracker, folder)
+        return Delivery(study, hide(tracker.uri), outbox.delivered, len(outbox.records), tracker.run_id, model)
+
+
+def _register_left(tracker: Tracker, folder: Path) -> Registered | None:
+    """Register the model of a study whose result says that it could not be."""
+    if not (folder / RESULT).is_file():
+        return None
+    result = json.loads((folder / RESULT).read_bytes())
+    known = result["model"]
+    if known["version"] is not None:
+        return None
+    made, unsent = deliver(tracker, Path(known["bundle"]), known["name"])
+    if made is None:
+        raise ClusterError(unsent)
+    model = {**known, "version": made.version, "alias": made.alias}
+    write_atomic(folder / RESULT, json.dumps({**result, "model": model, "unsent": None}, indent=1).encode())
+    return made

@@ -1,0 +1,79 @@
+"""What a study could not leave in MLflow at its end is sent later, once, its model too."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from imgcls_ray.config import RunSettings, TrackingSettings
+from imgcls_ray.config.saving import write_settings
+from imgcls_ray.delivery import deliver, track
+from imgcls_ray.errors import ClusterError, StorageError
+from imgcls_ray.search.journal import sole_driver
+from imgcls_ray.search.record import RESULT, StudyRecord
+from imgcls_ray.tracking.registry import resolve
+from imgcls_ray.tracking.tracker import Tracker
+
+from .conftest import INFO, outcome, tell_study
+from .test_ui import free_port
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """What looks like a bundle: the registry copies, it does not load."""
+    path = tmp_path / "made" / "pets"
+    path.mkdir(parents=True)
+    (path / "model.keras").write_bytes(b"model")
+    (path / "checksums.json").write_text("{}")
+    return path
+
+
+@pytest.fixture
+def unsent(storage: Path, bundle: Path) -> str:
+    """A study that ended while its server was away; the address of that."""
+    folder, uri = storage / "studies" / INFO.name, f"http://127.0.0.1:{free_port()}"
+    settings = TrackingSettings(uri=uri)
+    StudyRecord(INFO.name, "/pictures", 3, {}).write(folder)
+    write_settings(folder / "settings.yaml", RunSettings(data="/pictures", tracking=settings))
+    with Tracker(storage, settings, patience=0.5) as tracker:
+        tell_study(tracker.listener(), (outcome(0, 0.5), outcome(1, 0.7)))
+        tracker.log_study(None, [folder / "settings.yaml"])
+        made, sentence = deliver(tracker, bundle, "pets")
+    assert made is None
+    assert sentence is not None
+    assert f"imgcls track {INFO.name} --storage {storage}" in sentence
+    model = {"name": "pets", "version": None, "alias": None, "bundle": str(bundle)}
+    (folder / RESULT).write_text(json.dumps({"model": model, "unsent": sentence}))
+    return uri
+
+
+def test_what_is_left_is_sent_once_and_the_model_registered(unsent: str, storage: Path, bundle: Path) -> None:
+    here = f"sqlite:///{storage}/mlflow.db"
+    first = track(INFO.name, str(storage), here)
+    assert first.sent == first.records > 5
+    assert first.model is not None
+    assert (first.model.name, first.model.version) == ("pets", 1)
+    assert resolve("models:/pets/1", storage).is_dir()
+    document = json.loads((storage / "studies" / INFO.name / RESULT).read_bytes())
+    assert (document["model"]["version"], document["unsent"]) == (1, None)
+    again = track(INFO.name, str(storage), here)
+    assert (again.sent, again.records, again.run, again.model) == (0, first.records, first.run, None)
+
+
+def test_a_server_that_is_still_away_is_told(unsent: str, storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgcls_ray.tracking.tracker.PATIENCE", 0.5)
+    with pytest.raises(ClusterError, match="imgcls track"):
+        track(INFO.name, str(storage))
+
+
+def test_a_study_that_runs_or_has_nothing_to_send_is_told(storage: Path) -> None:
+    folder = storage / "studies" / INFO.name
+    StudyRecord(INFO.name, "/pictures", 3, {}).write(folder)
+    with pytest.raises(StorageError, match="has nothing for MLflow"):
+        track(INFO.name, str(storage))
+    with pytest.raises(StorageError, match="did you mean 'pets-1'"):
+        track("pets-2", str(storage))
+    write_settings(folder / "settings.yaml", RunSettings(data="/pictures"))
+    (folder / "tracking.jsonl").write_bytes(b"")
+    with sole_driver(folder), pytest.raises(StorageError, match="one process at a time"):
+        track(INFO.name, str(storage))
