@@ -17,6 +17,7 @@ from imgcls_ray.cli.export import export
 from imgcls_ray.cli.fit import fit
 from imgcls_ray.cli.flags import unfolded
 from imgcls_ray.cli.preprocess import preprocess
+from imgcls_ray.cli.request import request
 from imgcls_ray.cli.run import run
 from imgcls_ray.cli.search import search
 from imgcls_ray.cli.serve import serve
@@ -46,6 +47,7 @@ _VERBS = (
     classify,
     evaluate,
     export,
+    request,
     serve,
     ui,
 )
