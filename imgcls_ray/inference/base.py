@@ -21,7 +21,7 @@ is found out.
 
 
 class Answering(Protocol):
-    """An engine, or whatever else answers."""
+    """Whatever answers to pictures: an engine, a bundle, an export."""
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """See Engine."""

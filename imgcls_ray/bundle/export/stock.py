@@ -27,7 +27,11 @@ class KerasFile(Exporter):
 
     def load(self, place: Path) -> Answering:
         """See Exporter."""
-        return TensorFlowEngine(keras.saving.load_model(place, compile=False, safe_mode=True))
+        try:
+            return TensorFlowEngine(keras.saving.load_model(place, compile=False, safe_mode=True))
+        except (ValueError, TypeError, AttributeError) as error:  # Keras has no error of its own for it
+            reason = str(error).strip().splitlines()[0][:300]
+            raise ModelError(f"A {self.suffix} file can't hold this network: {reason}") from error
 
 
 class Hdf5File(KerasFile):
