@@ -54,14 +54,25 @@ def _applied_otherwise(operation: Any, args: tuple[Any, ...]) -> Any:
         return keras.layers.Add()([x, keras.layers.Rescaling(operation.scale)(residual)])
     if kind == "Flip" and operation.axis in (-1, 3) and args[0].shape[-1] == 3:
         return _flipped(args[0])
-    number = args[1] if len(args) == 2 and isinstance(args[1], int | float) else None
-    if isinstance(operation, keras.layers.Layer) or number is None:
+    if isinstance(operation, keras.layers.Layer) or len(args) != 2:
         return None
-    affine = {"Add": (1.0, number), "Subtract": (1.0, -number), "Multiply": (number, 0.0), "TrueDivide": (1, 0.0)}
-    if kind not in affine:
-        return None
-    scale, offset = affine[kind]
-    return keras.layers.Rescaling(1 / number if kind == "TrueDivide" else scale, offset)(args[0])
+    first, second = args
+    if not isinstance(second, int | float):
+        return _SUMS[kind]()([first, second]) if kind in _SUMS else None
+    affine = _affine(kind, float(second))
+    return None if affine is None else keras.layers.Rescaling(*affine)(first)
+
+
+_SUMS = {"Add": keras.layers.Add, "Subtract": keras.layers.Subtract, "Multiply": keras.layers.Multiply}
+
+
+def _affine(kind: str, number: float) -> tuple[float, float] | None:
+    """Scale and offset of the `Rescaling` that does to a tensor what an operation does with a number; None if none."""
+    if kind in ("Add", "Subtract"):
+        return 1.0, number if kind == "Add" else -number
+    if kind in ("Multiply", "TrueDivide"):
+        return number if kind == "Multiply" else 1 / number, 0.0
+    return None
 
 
 def _flipped(pixels: Any) -> Any:
