@@ -115,6 +115,22 @@ def test_studies_of_one_name_in_two_storage_roots_stay_apart(storage: Path, tmp_
     assert len(ids) == 2
 
 
+def test_many_writers_at_once_lose_nothing(storage: Path) -> None:
+    """Benchmarks/writers.py has 32, each a process of its own."""
+    trackers = [Tracker(storage, TrackingSettings()) for _ in range(8)]
+    for number, tracker in enumerate(trackers):
+        listener = tracker.listener()
+        listener.study_started(replace(INFO, name=f"pets-{number}"))
+        listener.trial_started(0, TRIALS[0].params)
+    for epoch in range(1, 21):
+        for number, tracker in enumerate(trackers):
+            tracker.listener().epoch_ended(0, epoch, {"val_loss": number + epoch / 100})
+    for number, tracker in enumerate(trackers):
+        history = tracker.client.get_metric_history(children(tracker)["trial-000"].info.run_id, "val_loss")
+        assert [(point.step, point.value) for point in history] == [(n, number + n / 100) for n in range(1, 21)]
+        tracker.close()
+
+
 def test_odd_names_and_values_arrive(tracker: Tracker) -> None:
     info = replace(INFO, name="it's odd", settings={f"key{n}": "x" * 9000 for n in range(250)})
     listener = tracker.listener()
