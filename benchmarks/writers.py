@@ -25,6 +25,8 @@ from imgcls_ray.tracking.client import quiet
 from imgcls_ray.tracking.tracker import Tracker
 
 METRIC = "val_loss"
+DATA = {"name": "pictures", "train_fingerprint": "1" * 64, "val_fingerprint": "2" * 64, "test_fingerprint": "3" * 64}
+"""All writers search on one data set."""
 Write = Callable[[int, str, int], tuple[float, float, float]]
 """From the writer's number, the storage and the count of metrics to the longest call, the start and the end."""
 _barrier: Barrier
@@ -75,7 +77,7 @@ def ours(writer: int, storage: str, metrics: int) -> tuple[float, float, float]:
     listener = tracker.listener()
     _barrier.wait()
     began = time.monotonic()
-    listener.study_started(StudyInfo(f"study-{writer}", 1, {}, {}))
+    listener.study_started(StudyInfo(f"study-{writer}", 1, {}, DATA))
     listener.trial_started(0, TrialSettings())
     for step in range(1, metrics + 1):
         before = time.monotonic()

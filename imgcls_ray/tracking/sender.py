@@ -12,7 +12,7 @@ from imgcls_ray.tracking.outbox import Outbox
 from imgcls_ray.tracking.record import Record, grouped
 from imgcls_ray.tracking.runs import StudyRuns
 
-# Asking again will not help with these; anything else may be a server that is away, or that lets us in tomorrow.
+# Asking again will hardly help with these; anything else may be a server that is away, or that lets us in tomorrow.
 FINAL_CODES = frozenset(
     {
         "INVALID_PARAMETER_VALUE",
@@ -23,6 +23,9 @@ FINAL_CODES = frozenset(
         "NOT_IMPLEMENTED",
     }
 )
+REFUSALS = 3
+"""So often a record is refused until it is left out: when two writers add one data set at once, MLflow tells the second
+that this is a bad request."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds from one try to the next; each is twice the one before."""
 
@@ -98,12 +101,13 @@ class Sender:
 
     def _try(self, call: Callable[[], None]) -> bool:
         """Call until it succeeds or fails for good; False when the thread is to end first."""
-        pause = FIRST_PAUSE
+        pause, refusals = FIRST_PAUSE, 0
         while not self._stopped.is_set():
             try:
                 call()
             except Exception as error:  # whatever it is, it must reach the user through `errors` or `trouble`
-                if _is_final(error):
+                refusals += _is_final(error)
+                if refusals == REFUSALS:
                     logging.getLogger(__name__).debug("not recorded", exc_info=True)
                     self.errors.append(first_line(error))
                     return True
