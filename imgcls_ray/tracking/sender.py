@@ -1,6 +1,7 @@
 """The thread that carries an outbox to MLflow, however long that is away."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,10 @@ REFUSALS = 3
 that this is a bad request."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds from one try to the next; each is twice the one before."""
+SILENT = 5.0
+"""Seconds of waiting that need no word."""
+BUSY = 10
+"""So many times the patience is had with a call that has not failed yet."""
 
 
 class Sender:
@@ -56,12 +61,15 @@ class Sender:
         while not self._is_done(min(1.0, patience)):
             if self._progress != before:
                 before, since = self._progress, time.monotonic()
-            elif time.monotonic() - since > patience or not self._thread.is_alive():
+                continue
+            waited = time.monotonic() - since
+            # A call that has not failed may be a large file on its way: MLflow itself gives up one that hangs.
+            if waited > patience * (1 if self.trouble else BUSY) or not self._thread.is_alive():
                 return False
-            elif tell is not None and self.trouble is not None:
+            if tell is not None and waited > SILENT:
                 tell(
-                    f"MLflow does not answer ({self.trouble}): {self._outbox.left} records wait for it, for up to "
-                    f"{patience:.0f} s; Ctrl-C ends it"
+                    f"MLflow does not answer ({self.trouble or 'it has a call of ours'}): {self._outbox.left} records "
+                    f"wait for it, for up to {patience:.0f} s; Ctrl-C ends it"
                 )
                 tell = None
         return True
@@ -111,7 +119,7 @@ class Sender:
                     logging.getLogger(__name__).debug("not recorded", exc_info=True)
                     self.errors.append(first_line(error))
                     return True
-                self.trouble = first_line(error)
+                self.trouble = trouble(error)
                 self._stopped.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
@@ -119,6 +127,18 @@ class Sender:
                 self.trouble = None
                 return True
         return False
+
+
+def trouble(error: BaseException) -> str:
+    """In a few words why a server or a database could not be used; MLflow's own message can have several lines."""
+    text = str(error)
+    if found := re.search(r"\[Errno -?\d+\] ([\w ]+)", text):
+        return found[1].strip().lower()
+    if "timed out" in text.lower():
+        return "no answer in time"
+    if found := re.search(r"failed with error code (\d+)", text):
+        return f"it answers with the error {found[1]}"
+    return first_line(error)
 
 
 def _is_final(error: Exception) -> bool:
