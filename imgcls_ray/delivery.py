@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,16 @@ from imgcls_ray.config import RunSettings, load_settings
 from imgcls_ray.data.files import write_atomic
 from imgcls_ray.errors import ClusterError, StorageError
 from imgcls_ray.plan import SETTINGS
+from imgcls_ray.promotion import promote_first
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.record import RESULT, known_study
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.location import hide, resolve_uri
+from imgcls_ray.tracking.moves import CHAMPION
 from imgcls_ray.tracking.outbox import OUTBOX
 from imgcls_ray.tracking.registry import Registered, register
 from imgcls_ray.tracking.tracker import Tracker
+from imgcls_ray.tracking.versions import Versions
 
 
 @dataclass(frozen=True)
@@ -49,21 +52,30 @@ class Delivery:
 
 
 def deliver(
-    tracker: Tracker, bundle: Path, name: str, tell: Callable[[str], None] | None = None
+    tracker: Tracker,
+    bundle: Path,
+    name: str,
+    tell: Callable[[str], None] | None = None,
+    accuracy: float | None = None,
 ) -> tuple[Registered | None, str | None]:
-    """Wait until a study is recorded, and register its bundle as the next version of the model `name`.
+    """Wait until a study is recorded, and register its bundle as the next version of the model `name`, its candidate.
 
-    Where MLflow does not answer, or not to the end, there is no version, but a sentence on what to do. `tell` hears
-    that it waits.
+    The first one becomes the champion at once, if it passes the gates that need no rival. Where MLflow does not answer,
+    or not to the end, there is no version, but a sentence on what to do. `tell` hears that it waits, and of the first
+    champion. `accuracy` is that on the test split.
     """
     try:
         tracker.flush(tell)
     except ClusterError as error:
         return None, str(error)
     try:
-        return register(tracker, bundle, name, tracker.run_id), None
+        made = register(tracker, bundle, name, tracker.run_id, accuracy)
+        first = promote_first(Versions(tracker.storage, tracker.uri), made)
     except ClusterError as error:
         return None, f"The model is not registered ({error}); {tracker.later}."
+    if first and tell:
+        tell(first.sentence)
+    return (replace(made, alias=CHAMPION) if first and first.promoted else made), None
 
 
 def track(
@@ -109,7 +121,8 @@ def _register_left(tracker: Tracker, folder: Path, elsewhere: bool) -> Registere
     known = result["model"]
     if known["version"] is not None and not elsewhere:
         return None
-    made, unsent = deliver(tracker, Path(known["bundle"]), known["name"])
+    accuracy = result.get("test", {}).get("accuracy")
+    made, unsent = deliver(tracker, Path(known["bundle"]), known["name"], accuracy=accuracy)
     if made is None:
         raise ClusterError(unsent)
     if elsewhere:

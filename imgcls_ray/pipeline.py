@@ -16,6 +16,7 @@ from imgcls_ray.data.preprocess import Preprocessed, preprocess, set_folder
 from imgcls_ray.data.sources import SPLITS
 from imgcls_ray.errors import DataError, InputError
 from imgcls_ray.evaluation.certainty import Certainty
+from imgcls_ray.evaluation.ensemble import Ensemble
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.listener import RunListener
@@ -115,7 +116,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         listener.step_started("resume", f"the study {plan.study}")
     check_defaults(plan.space, plan.inputs, resources.workers)
     clock = _Clock(time.perf_counter())
-    sets = _preprocess(plan, listener)
+    sets = prepare(plan, listener)
     preprocess_seconds = clock.lap()
     space, note = affordable(plan, sets, resources.gpus > 0)
     check_defaults(space, plan.inputs, resources.workers)
@@ -130,6 +131,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     result = RunResult(
         study=found.outcome,
         certainty=found.certainty,
+        ensemble=found.ensemble,
         test=found.metrics,
         stages=found.stages,
         images=first.counts,
@@ -161,6 +163,7 @@ class _Found:
 
     outcome: StudyOutcome
     certainty: Certainty | None
+    ensemble: Ensemble | None
     metrics: Metrics
     stages: dict[str, StageResult]
     evaluate_seconds: float
@@ -178,10 +181,11 @@ def _search(
     tracker: "Tracker",
     listener: RunListener,
 ) -> _Found:
-    """Search, build the best trial's model, measure it, register it."""
+    """Search, build the model of the best trial or of an ensemble, measure it, register it."""
     from imgcls_ray.delivery import deliver
+    from imgcls_ray.ensembling import Ensembling
     from imgcls_ray.search.study import Study, run_study
-    from imgcls_ray.standing import standing
+    from imgcls_ray.standing import Answers, standing
     from imgcls_ray.winner import build_winner, measure_stages
 
     settings = plan.settings
@@ -214,28 +218,43 @@ def _search(
     study = replace(study, tuned=tuner.data)
     listener.step_ended(_fit_summary(outcome) if plan.repeated else _search_summary(outcome))
     clock = _Clock(time.perf_counter())
-    listener.step_started("evaluate", "the best trial on the test split")
-    winner = build_winner(plan, study, outcome, sets)
+    answers = Answers(study, outcome)
+    ensembling = Ensembling(outcome, answers, settings.ensemble)
+    ensemble = ensembling.consider()
+    if ensemble:
+        listener.step_started("ensemble", f"of the trials whose weights were kept ({settings.ensemble})")
+        listener.step_ended(ensemble.sentence)
+    used = ensemble if ensemble and ensemble.accepted else None
+    listener.step_started("evaluate", f"the {'ensemble' if used else 'best trial'} on the test split")
+    winner = build_winner(plan, study, outcome, sets, used, ensembling)
     bundle, metrics = winner.bundle, winner.metrics
-    measured = measure_stages(study, outcome, metrics, sets)
+    measured = measure_stages(study, outcome, None if used else metrics, sets)
     stages = {name: StageResult(trial, test) for name, (trial, test) in measured.items()}
-    certainty = standing(study, outcome)
+    certainty = standing(outcome, answers)
     seconds = clock.lap()
     listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
     tables = winner.predictions.write(study.folder, bundle.calibration)
-    files = [study.folder / SETTINGS, *_report(study, outcome, certainty, metrics)]
-    tracker.log_study(metrics, files, outcome.best.number, tables)
-    registered, unsent = deliver(tracker, bundle.path, plan.model_name, listener.study_told)
-    return _Found(outcome, certainty, metrics, stages, seconds, registered, unsent, bundle.path)
+    files = [study.folder / SETTINGS, *_report(study, outcome, certainty, ensemble, metrics)]
+    trial = None if used else outcome.best.number  # an ensemble's figures are of no single trial
+    tracker.log_study(metrics, files, trial, tables)
+    registered, unsent = deliver(tracker, bundle.path, plan.model_name, listener.study_told, metrics.accuracy)
+    return _Found(outcome, certainty, ensemble, metrics, stages, seconds, registered, unsent, bundle.path)
 
 
-def _report(study: "Study", outcome: StudyOutcome, certainty: Certainty | None, metrics: Metrics) -> list[Path]:
+def _report(
+    study: "Study",
+    outcome: StudyOutcome,
+    certainty: Certainty | None,
+    ensemble: Ensemble | None,
+    metrics: Metrics,
+) -> list[Path]:
     """Note in the journal what came of the study, so that its report can be made from there, and make it."""
     from imgcls_ray.reports.study.page import write_study_report
 
     result = {
         "used": outcome.best.number,
         "certainty": certainty.to_json() if certainty else None,
+        "ensemble": ensemble.to_json() if ensemble else None,
         "test": {name: getattr(metrics, name) for name in ("accuracy", "f1_macro", "loss", "images")},
     }
     note_result(study.folder, outcome.name, result)
@@ -285,7 +304,12 @@ def _write_settings(plan: Plan) -> None:
     write_settings(file, plan.settings.model_copy(update={"resume": False}))
 
 
-def _preprocess(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
+def prepare(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
+    """The preprocessed sets of a plan, one for each image size; only what is new is decoded. Ray is up.
+
+    Raises:
+        DataError: the pictures can't be used, or are too few.
+    """
     if plan.source is None:
         return _given(plan)
     sets: dict[Size, Preprocessed] = {}

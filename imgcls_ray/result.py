@@ -5,6 +5,7 @@ from typing import Any
 
 from imgcls_ray.data.manifest import Counts
 from imgcls_ray.evaluation.certainty import Certainty
+from imgcls_ray.evaluation.ensemble import Ensemble
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 from imgcls_ray.tracking.registry import Registered
@@ -42,7 +43,10 @@ class RunResult:
     study: StudyOutcome
     certainty: Certainty | None
     """The leading trials against the defaults; None where no weights were kept."""
+    ensemble: Ensemble | None
+    """Whether trials were joined, and what was measured of it; None where that was not asked for."""
     test: Metrics
+    """Of the ensemble where it was accepted, else of the best trial."""
     stages: dict[str, StageResult]
     """`probe` and `finetune`; empty for a study of one stage."""
     images: Counts
@@ -83,6 +87,7 @@ class RunResult:
             "noise": self.study.noise,
             **self._pair(),
             "certainty": self.certainty.to_json() if self.certainty else None,
+            "ensemble": self.ensemble.to_json() if self.ensemble else None,
             "test": {"accuracy": self.test.accuracy, "f1_macro": self.test.f1_macro, "loss": self.test.loss},
             "stages": {name: stage.to_json() for name, stage in self.stages.items()} or None,
             "trials": len(trials),

@@ -1,8 +1,10 @@
 """How the trials that lead a study stand against its defaults, by the weights that were kept of them."""
 
+import numpy as np
+
 from imgcls_ray.evaluation.bootstrap import Figure
 from imgcls_ray.evaluation.certainty import Certainty, certainty
-from imgcls_ray.search.listener import StudyOutcome, rank
+from imgcls_ray.search.listener import StudyOutcome, TrialOutcome, rank
 from imgcls_ray.search.study import Study
 from imgcls_ray.training.predictions import predict
 from imgcls_ray.training.warm import Warm
@@ -19,16 +21,35 @@ FIGURES: dict[str, Figure] = {
 """What each objective measures, on whatever pictures."""
 
 
-def standing(study: Study, outcome: StudyOutcome) -> Certainty | None:
-    """Measure the best three trials and the defaults once more, each picture by itself; None without weights."""
-    context, objective = study.context(), outcome.objective
-    scored = [trial for trial in outcome.trials if trial.state != "failed" and trial.metrics]
-    scored.sort(key=lambda trial: rank(trial, objective), reverse=True)
-    leaders = [trial.number for trial in scored[:LEADERS]]
-    warm, answers = Warm(), {}
-    for trial in scored:
-        weights = context.weights_path(trial.number)
-        if (trial.number in leaders or trial.number == 0) and weights.is_file():
-            answers[trial.number], labels = predict(context.job(trial.params), weights, "val", warm)
-    leaders = [number for number in leaders if number in answers]
-    return certainty(FIGURES[objective.metric], leaders, answers, labels) if leaders else None
+class Answers:
+    """What the trials of a study answer to its validation pictures, each picture by itself; computed once."""
+
+    def __init__(self, study: Study, outcome: StudyOutcome) -> None:
+        self.context = study.context()
+        self._warm = Warm()
+        self._found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        scored = [trial for trial in outcome.trials if trial.state != "failed" and trial.metrics]
+        self.trials = sorted(scored, key=lambda trial: rank(trial, outcome.objective), reverse=True)
+        """Those with a score, the best first."""
+
+    def kept(self, trial: TrialOutcome) -> bool:
+        """Whether its weights were."""
+        return self.context.weights_path(trial.number).is_file()
+
+    def of(self, trial: TrialOutcome) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities (n, K) float32 of a trial whose weights were kept, and labels (n,) int64."""
+        if trial.number not in self._found:
+            job, weights = self.context.job(trial.params), self.context.weights_path(trial.number)
+            self._found[trial.number] = predict(job, weights, "val", self._warm)
+        return self._found[trial.number]
+
+
+def standing(outcome: StudyOutcome, answers: Answers) -> Certainty | None:
+    """Measure the best three trials and the defaults once more; None without weights."""
+    leaders = [trial.number for trial in answers.trials[:LEADERS]]
+    found = {}
+    for trial in answers.trials:
+        if (trial.number in leaders or trial.number == 0) and answers.kept(trial):
+            found[trial.number], labels = answers.of(trial)
+    leaders = [number for number in leaders if number in found]
+    return certainty(FIGURES[outcome.objective.metric], leaders, found, labels) if leaders else None

@@ -1,4 +1,4 @@
-"""From a study's best trial to a bundle: rebuild its network, measure it once on the test split, write it down."""
+"""From a study's best trial, or an ensemble, to a bundle: measured once on the test split."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,12 +9,14 @@ import keras
 import numpy as np
 
 from imgcls_ray.bundle.bundle import Bundle, load_bundle, write_bundle
-from imgcls_ray.bundle.card import Card
+from imgcls_ray.bundle.card import Card, CardMember
 from imgcls_ray.config import Size
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.sources import Split
+from imgcls_ray.ensembling import Ensembling
 from imgcls_ray.evaluation.calibration import calibrate
+from imgcls_ray.evaluation.ensemble import Ensemble
 from imgcls_ray.evaluation.metrics import Metrics, log_loss, score
 from imgcls_ray.evaluation.predictions import Predictions
 from imgcls_ray.evaluation.reliability import expected_calibration_error, reliability
@@ -32,7 +34,7 @@ GOLDEN = 8
 
 @dataclass(frozen=True)
 class Winner:
-    """A study's best trial as a model, and how good it is."""
+    """A study's best trial, or an ensemble, as a model, and how good it is."""
 
     bundle: Bundle
     metrics: Metrics
@@ -41,10 +43,17 @@ class Winner:
     """Its answers there, calibrated."""
 
 
-def build_winner(plan: Plan, study: Study, outcome: StudyOutcome, sets: Mapping[Size, Preprocessed]) -> Winner:
-    """Write the bundle of the best trial and measure it on the test split.
+def build_winner(
+    plan: Plan,
+    study: Study,
+    outcome: StudyOutcome,
+    sets: Mapping[Size, Preprocessed],
+    ensemble: Ensemble | None,
+    ensembling: Ensembling,
+) -> Winner:
+    """Write the bundle of the best trial, or of an ensemble that takes its place, and measure it on the test split.
 
-    A study that is taken up may have a bundle already: of the same trial it stays, beside another's a new one is put.
+    A study that is taken up may have a bundle already: of the same it stays, beside another's a new one is put.
     """
     best = outcome.best
     context = study.context()
@@ -54,15 +63,17 @@ def build_winner(plan: Plan, study: Study, outcome: StudyOutcome, sets: Mapping[
         if not place.exists():
             break
         written = load_bundle(place)
-        if _is_of(written.card, best):
+        if _is_of(written.card, best, ensemble):
             answers = predictions(written, sets[job.data.size], "test")
             return Winner(written, _scored(answers), answers)
         place = plan.storage.bundle(f"{outcome.name}-{number}")
-    model = _rebuilt(context, best)
+    model = ensembling.network(ensemble, outcome.name) if ensemble else _rebuilt(context, best)
     found = sets[job.data.size]
     index = found.index
     engine = load_engine(model)
     seen, before = predictions(engine, found, "val"), predictions(engine, found, "test")
+    # Before calibration: of a trial what it reported.
+    joined = _scored(seen) if ensemble else None
     calibration = calibrate(seen.probabilities, seen.labels, seen.names)
     seen, answers = seen.calibrated(calibration), before.calibrated(calibration)
     metrics = _scored(answers)
@@ -70,10 +81,11 @@ def build_winner(plan: Plan, study: Study, outcome: StudyOutcome, sets: Mapping[
         name=plan.model_name,
         study=outcome.name,
         settings=best.params.model_dump(mode="json", exclude_unset=True),
+        members=_members(ensemble, outcome),
         metrics={
-            "val_accuracy": best.metrics["val_accuracy"],
+            "val_accuracy": joined.accuracy if joined else best.metrics["val_accuracy"],
             "val_loss": log_loss(seen.probabilities, seen.labels),
-            "val_loss_before": best.metrics["val_loss"],  # before calibration, as the trial reported it
+            "val_loss_before": joined.loss if joined else best.metrics["val_loss"],  # before calibration
             "test_accuracy": metrics.accuracy,
             "test_f1_macro": metrics.f1_macro,
             "test_loss": metrics.loss,
@@ -92,11 +104,11 @@ def build_winner(plan: Plan, study: Study, outcome: StudyOutcome, sets: Mapping[
 
 
 def measure_stages(
-    study: Study, outcome: StudyOutcome, winner: Metrics, sets: Mapping[Size, Preprocessed]
+    study: Study, outcome: StudyOutcome, winner: Metrics | None, sets: Mapping[Size, Preprocessed]
 ) -> dict[str, tuple[TrialOutcome, Metrics]]:
     """The best trial of each stage, by its name, measured on the test split; empty for a study of one stage.
 
-    It tells what fine-tuning brought; the choice of the trial to use, whose metrics `winner` are, has been made.
+    It tells what fine-tuning brought; what to use has been chosen, and `winner` are its metrics where it is a trial.
     """
     probed, tuned = outcome.probed, outcome.tuned
     if probed is None or tuned is None:
@@ -104,7 +116,7 @@ def measure_stages(
     context = study.context()
 
     def measured(trial: TrialOutcome) -> Metrics:
-        if trial.number == outcome.best.number:
+        if winner and trial.number == outcome.best.number:
             return winner
         found = sets[context.job(trial.params).data.size]
         return measure(load_engine(_rebuilt(context, trial)), found, "test")
@@ -121,8 +133,19 @@ def _rebuilt(context: TrialContext, trial: TrialOutcome) -> keras.Model:
     return whole_network(job, backbone, network)
 
 
-def _is_of(card: Card, trial: TrialOutcome) -> bool:
-    """Whether a bundle was made of this trial."""
+def _members(ensemble: Ensemble | None, outcome: StudyOutcome) -> tuple[CardMember, ...]:
+    """An ensemble's trials as its card names them."""
+    if ensemble is None:
+        return ()
+    settings = {trial.number: trial.params.model_dump(mode="json", exclude_unset=True) for trial in outcome.trials}
+    return tuple(CardMember(**dataclasses.asdict(one), settings=settings[one.trial]) for one in ensemble.members)
+
+
+def _is_of(card: Card, trial: TrialOutcome, ensemble: Ensemble | None) -> bool:
+    """Whether a bundle was made of this ensemble, or of this trial alone."""
+    if ensemble or card.members:
+        weights = {member.trial: member.weight for member in card.members}
+        return ensemble is not None and weights == {member.trial: member.weight for member in ensemble.members}
     return card.settings == trial.params.model_dump(mode="json", exclude_unset=True) and all(
         card.metrics.get(noted) == trial.metrics[name]
         for noted, name in (("val_accuracy", "val_accuracy"), ("val_loss_before", "val_loss"))

@@ -57,7 +57,7 @@ def test_the_main_job_ends_in_a_registered_model(finished: tuple[api.RunResult, 
     assert document["model"]["alias"] == "champion"
     assert document["workers"] == 1
     assert Path(document["model"]["bundle"]).is_dir()
-    assert notes.steps == ["preprocess", "search", "study of 3", "evaluate"]
+    assert notes.steps == ["preprocess", "search", "study of 3", "ensemble", "evaluate"]
     assert [outcome.number for outcome in notes.ended] == [0, 1, 2]
 
 

@@ -28,7 +28,14 @@ ELSEWHERE = {"docs/cluster.md"}
 """Pages whose blocks another test runs: these need a cluster."""
 PYTHON_ELSEWHERE = {"docs/shards.md"}
 """Pages whose Python another test runs: tests/data/shards/test_readers.py, on pictures that it knows."""
-NOT_RUN = {"README.md": 5, "docs/serving.md": 1, "docs/backbones.md": 1, "docs/collect.md": 1, "docs/search.md": 1}
+NOT_RUN = {
+    "README.md": 5,
+    "docs/serving.md": 1,
+    "docs/backbones.md": 1,
+    "docs/collect.md": 1,
+    "docs/search.md": 1,
+    "docs/registry.md": 3,
+}
 """Blocks that are shown but not run here, each with its reason above it in the page."""
 LANGUAGES = {"sh", "python", "yaml", "json", "text"}
 OTHER_PROGRAMS = {
@@ -39,6 +46,7 @@ OTHER_PROGRAMS = {
     "--bind",
     "--directory",
     "--data",
+    "--env-manager",
     "--quick",
     "--minutes",
 }

@@ -64,7 +64,7 @@ def found(prepared: Path, storage: Path) -> tuple[api.RunResult, Notes]:
 
 def test_the_search_alone_takes_the_set_as_it_is(found: tuple[api.RunResult, Notes], prepared: Path) -> None:
     result, notes = found
-    assert notes.steps == ["search", "study of 2", "evaluate"]
+    assert notes.steps == ["search", "study of 2", "ensemble", "evaluate"]
     assert result.data == str(prepared)
     assert result.images.used == 60
     assert result.reused["preprocess"]

@@ -46,6 +46,17 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+class CardMember(Settings):
+    """A trial of an ensemble."""
+
+    trial: int
+    weight: FiniteFloat
+    """Its share of the average."""
+    temperature: FiniteFloat
+    """Its logits are divided by it before that."""
+    settings: dict[str, str | int | float | bool | None]
+
+
 class Card(Settings):
     """Written beside the model as `card.json` for programs and `card.md` for people."""
 
@@ -54,6 +65,8 @@ class Card(Settings):
     study: str
     settings: dict[str, str | int | float | bool | None]
     """The best trial's settings."""
+    members: tuple[CardMember, ...] = ()
+    """The trials whose probabilities are averaged, the heaviest first; none where the model is the best trial's."""
     metrics: dict[str, FiniteFloat]
     """Figures by name, such as `val_accuracy`, `test_accuracy`, `test_f1_macro`; `..._before` is before calibration."""
     data_name: str
@@ -78,9 +91,34 @@ class Card(Settings):
             "The best of many trials was chosen on the validation pictures, so its validation figures flatter it; "
             "the test pictures were used once, at the end. Names that end in `_before` are from before calibration.\n\n"
             f"## Limits\n\n{limits}\n\n"
-            f"## Settings\n\n{_table('setting', self.settings)}\n"
+            f"{self._joined()}"
+            f"## Settings\n\n{_table('setting', self._shared())}\n"
             f"## Versions\n\n{_table('package', self.versions)}"
         )
+
+    def _joined(self) -> str:
+        """The members of an ensemble, with the settings that they do not share."""
+        if not self.members:
+            return ""
+        shared, lines = self._shared(), ""
+        for member in self.members:
+            own = (f"{key}={value}" for key, value in member.settings.items() if key not in shared)
+            weight, heat = f"{member.weight:.4f}", f"{member.temperature:.4f}"
+            lines += f"| {member.trial} | {weight} | {heat} | {_plain(', '.join(own))} |\n"
+        return (
+            f"## Members\n\nIts probabilities are the weighted average of those of {len(self.members)} trials, the "
+            "logits of each divided by its temperature. What the networks have in common is run once.\n\n"
+            f"| trial | weight | temperature | settings of its own |\n|---|---|---|---|\n{lines}\n"
+        )
+
+    def _shared(self) -> dict[str, str | int | float | bool | None]:
+        """The settings; of an ensemble those that all of its members have."""
+        if not self.members:
+            return self.settings
+        first, *others = (member.settings for member in self.members)
+        return {
+            key: value for key, value in first.items() if all(key in other and other[key] == value for other in others)
+        }
 
 
 def _table(title: str, rows: "dict[str, str] | dict[str, str | int | float | bool | None]") -> str:

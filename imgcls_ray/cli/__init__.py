@@ -10,12 +10,16 @@ from imgcls_ray import __version__
 from imgcls_ray.cli.augment import augment
 from imgcls_ray.cli.classify import classify
 from imgcls_ray.cli.collect import collect
+from imgcls_ray.cli.compare import compare
 from imgcls_ray.cli.demo import demo
 from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
 from imgcls_ray.cli.fit import fit
 from imgcls_ray.cli.flags import unfolded
+from imgcls_ray.cli.models import models
 from imgcls_ray.cli.preprocess import preprocess
+from imgcls_ray.cli.promote import promote
+from imgcls_ray.cli.rollback import rollback
 from imgcls_ray.cli.run import run
 from imgcls_ray.cli.search import search
 from imgcls_ray.cli.serve import serve
@@ -23,6 +27,7 @@ from imgcls_ray.cli.split import split
 from imgcls_ray.cli.track import track
 from imgcls_ray.cli.trials import trials
 from imgcls_ray.cli.ui import ui
+from imgcls_ray.cli.update import update
 from imgcls_ray.cli.usage import explain
 from imgcls_ray.errors import ImgclsError
 
@@ -33,6 +38,7 @@ app = typer.Typer(name="imgcls", add_completion=False, pretty_exceptions_enable=
 _VERBS = (
     demo,
     run,
+    update,
     collect,
     split,
     augment,
@@ -40,10 +46,14 @@ _VERBS = (
     embed,
     search,
     trials,
+    compare,
     track,
     fit,
     classify,
     evaluate,
+    models,
+    promote,
+    rollback,
     serve,
     ui,
 )

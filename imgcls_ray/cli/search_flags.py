@@ -67,6 +67,15 @@ class SearchFlags:
         ),
     ] = None
     model_name: Annotated[str | None, option("NAME", "Name in the model registry.", "the data's", RESULTS)] = None
+    ensemble: Annotated[
+        str | None,
+        option(
+            "SIZE",
+            "Join trials where that is better on validation: auto (serving costs little more), none, or N at most.",
+            "auto",
+            RESULTS,
+        ),
+    ] = None
     tracking_uri: Annotated[
         str | None, option("URI", "MLflow server or database.", "SQLite in the storage", RESULTS)
     ] = None
@@ -78,6 +87,7 @@ class SearchFlags:
             "study": self.study,
             "resume": self.resume or None,
             "continue_from": self.continue_from,
+            "ensemble": self.ensemble,
             "address": self.address,
             "weights": self.weights,
             "search.space": self.space,

@@ -55,6 +55,7 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
         (result.study.objective.words, f"{best.value:.4f}", f"{against}, best is {of}"),
         *([("", f"{leader.value:.4f}", by_chance)] if leader != best else []),
         *([("verdict", result.certainty.sentence, "")] if result.certainty else []),
+        *([("ensemble", result.ensemble.sentence, "")] if result.ensemble else []),
         (
             "test accuracy",
             f"{result.test.accuracy:.4f}",

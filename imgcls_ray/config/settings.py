@@ -27,6 +27,24 @@ def parse_duration(value: Any) -> float:
     return seconds
 
 
+EnsembleSize = Literal["auto", "none"] | int
+MOST_MEMBERS = 32
+
+
+def parse_ensemble(value: Any) -> Any:
+    """`auto`, `none` or a whole number, as a number where it is one.
+
+    Raises:
+        ValueError: neither of these, or a number that is no ensemble.
+    """
+    text = str(value).strip().lower()
+    if text in ("auto", "none"):
+        return text
+    if not text.isdecimal() or not 2 <= int(text) <= MOST_MEMBERS:
+        raise ValueError(f"an ensemble is auto, none, or 2 to {MOST_MEMBERS} trials; received {value!r}")
+    return int(text)
+
+
 class SourceSettings(Settings):
     """How a source is read: what counts as a class, and which pictures belong together."""
 
@@ -135,6 +153,9 @@ class RunSettings(Settings):
     """Ray cluster to join; by default RAY_ADDRESS, else a local Ray is started."""
     weights: tuple[str, ...] = ("imagenet",)
     """`imagenet`, `none`, a path, or `NAME=PATH`; several may be given."""
+    ensemble: Annotated[EnsembleSize, BeforeValidator(parse_ensemble)] = "auto"
+    """Whether trials are joined where that is better on the validation pictures: `auto` as far as serving costs little
+    more, a number up to so many whatever that costs, `none` never."""
     preprocess: PreprocessSettings = PreprocessSettings()
     search: SearchSettings = SearchSettings()
     tracking: TrackingSettings = TrackingSettings()

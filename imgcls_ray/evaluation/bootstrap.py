@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 
 from imgcls_ray.evaluation.metrics import CLIP
+from imgcls_ray.evaluation.reliability import BINS, places
 
-Figure = Literal["accuracy", "loss", "f1_macro", "balanced_accuracy"]
+Figure = Literal["accuracy", "loss", "f1_macro", "balanced_accuracy", "calibration_error"]
 
 TIMES = 2000
 """Samples drawn. The ends of a 95 % interval then move by about a twentieth of its length from seed to seed."""
@@ -49,6 +50,11 @@ def interval(values: np.ndarray) -> Interval:
     return Interval(float(values[0]), float(low), float(high))
 
 
+def figure_of(probabilities: np.ndarray, labels: np.ndarray, figure: Figure, rows: np.ndarray) -> float:
+    """A figure of one model, with probabilities (n, K), on the pictures of these positions."""
+    return _Answers(probabilities, labels).figure(figure, rows)
+
+
 class _Answers:
     """What one model answers to each picture."""
 
@@ -56,6 +62,8 @@ class _Answers:
         self._classes = probabilities.shape[1]
         self._labels, self._given = labels, probabilities.argmax(axis=1)
         self._right = self._given == labels
+        self._places = places(probabilities.max(axis=1))
+        self._surplus = probabilities.max(axis=1).astype(np.float64) - self._right
         shares = probabilities[np.arange(len(labels)), labels].astype(np.float64)
         self._losses = -np.log(np.clip(shares, CLIP, 1 - CLIP))
 
@@ -63,6 +71,9 @@ class _Answers:
         """On the pictures of these positions."""
         if figure == "loss":
             return float(self._losses[sample].mean())
+        if figure == "calibration_error":
+            surplus = np.bincount(self._places[sample], self._surplus[sample], BINS)
+            return float(np.abs(surplus).sum() / len(sample))
         right = self._right[sample]
         if figure == "accuracy":
             return float(right.mean())

@@ -26,14 +26,19 @@ class Bin:
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> list[Bin]:
     """The reliability curve: how often answers of about each probability are right, in bins of equal width."""
     highest, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    places = np.clip(np.ceil(highest * bins).astype(int) - 1, 0, bins - 1)
+    inside_of = places(highest, bins)
     found = []
     for place in range(bins):
-        inside = places == place
+        inside = inside_of == place
         number = int(inside.sum())
         confidence, accuracy = (float(highest[inside].mean()), float(right[inside].mean())) if number else (0.0, 0.0)
         found.append(Bin(place / bins, (place + 1) / bins, number, confidence, accuracy))
     return found
+
+
+def places(highest: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """The bin (n,) int, from 0, that each of the highest probabilities (n,) falls into."""
+    return np.clip(np.ceil(highest * bins).astype(int) - 1, 0, bins - 1)
 
 
 def expected_calibration_error(curve: list[Bin]) -> float:

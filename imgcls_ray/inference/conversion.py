@@ -14,6 +14,11 @@ from imgcls_ray.inference.base import FEATURE_TOLERANCE, PROBABILITY_TOLERANCE
 from imgcls_ray.inference.openvino import OpenVinoEngine, check_installed
 from imgcls_ray.inference.program import Program
 
+
+class DisagreementError(ModelError):
+    """Two engines run the same network and answer otherwise."""
+
+
 _PROBES = 2
 """Random pictures on which both engines must agree."""
 
@@ -27,7 +32,7 @@ def convert(model: keras.Model) -> Program:
 
     Raises:
         SettingsError: OpenVINO is not installed.
-        ModelError: OpenVINO can't read the network, or answers otherwise than TensorFlow.
+        ModelError: OpenVINO can't read the network, or (DisagreementError) answers otherwise than TensorFlow.
     """
     check_installed()
     shape = tuple(model.input_shape[1:])
@@ -50,7 +55,7 @@ def check_agreement(expected: np.ndarray, found: np.ndarray, name: str) -> None:
     differ by `FEATURE_TOLERANCE` of the largest.
 
     Raises:
-        ModelError: they differ by more.
+        DisagreementError: they differ by more.
     """
     probabilities = expected.ndim == 2 and bool(np.allclose(expected.sum(axis=1), 1, atol=1e-3)) and expected.min() >= 0
     scale = 1.0 if probabilities else float(np.abs(expected).max(initial=0.0))
@@ -58,7 +63,7 @@ def check_agreement(expected: np.ndarray, found: np.ndarray, name: str) -> None:
     gap = float(np.abs(found - expected).max(initial=0.0))
     # Turned round, because a comparison with not-a-number is false.
     if not gap <= allowed * scale:
-        raise ModelError(
+        raise DisagreementError(
             f"OpenVINO must answer as TensorFlow does; for '{name}' it differs by {gap:.1e}, allowed is "
             f"{allowed * scale:.1e}: choose the engine 'tensorflow'."
         )

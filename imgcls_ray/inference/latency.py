@@ -2,12 +2,22 @@
 
 import statistics
 import time
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from imgcls_ray.inference.base import Engine
 
-WARM_UP, REPEATS = 5, 31
+WARM_UP, REPEATS, ROUNDS = 5, 31, 3
+
+
+class Answering(Protocol):
+    """Whatever answers to pictures: an engine, or a bundle."""
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Outputs (n, K) for pictures (n, H, W, C) uint8."""
+        ...
 
 
 def latency_ms(engine: Engine, shape: tuple[int, ...]) -> float:
@@ -24,3 +34,25 @@ def latency_ms(engine: Engine, shape: tuple[int, ...]) -> float:
         engine.predict(image)
         times.append(time.perf_counter() - started)
     return 1000 * statistics.median(times)
+
+
+def side_by_side(rivals: Sequence[tuple[Answering, tuple[int, ...]]]) -> list[float]:
+    """Milliseconds for one picture of each rival, given with its shape (H, W, C).
+
+    They take turns, so that what else the machine does slows all of them alike. Of three rounds, each the median of 31
+    turns, the fastest counts: load only ever adds.
+    """
+    generator = np.random.default_rng(0)
+    turns = [(model, generator.integers(0, 256, (1, *shape), dtype=np.uint8)) for model, shape in rivals]
+    for model, image in turns * WARM_UP:
+        model.predict(image)
+    rounds = []
+    for _ in range(ROUNDS):
+        times = np.empty((REPEATS, len(turns)))
+        for row in times:
+            for place, (model, image) in enumerate(turns):
+                started = time.perf_counter()
+                model.predict(image)
+                row[place] = time.perf_counter() - started
+        rounds.append(np.median(times, axis=0))
+    return [float(1000 * best) for best in np.min(rounds, axis=0)]

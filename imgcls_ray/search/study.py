@@ -34,8 +34,9 @@ from imgcls_ray.training.job import TrialData
 
 FIRST = 3
 """The best trials of the study that is continued from, which are tried again first."""
-WEIGHTS_KEPT = 5
-"""Best trials whose weights stay on disk after a study, beside those of the defaults and of its front."""
+WEIGHTS_KEPT = 8
+"""Best trials whose weights stay on disk after a study, beside those of the defaults and of its front: an
+ensemble is chosen among them."""
 
 Data = Mapping[tuple[str, str], TrialData]
 """By backbone and image size, as the search space writes them."""

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,17 @@ from imgcls_ray.bundle.bundle import is_bundle
 from imgcls_ray.bundle.files import CHECKSUMS
 from imgcls_ray.errors import ModelError, StorageError, nearest
 from imgcls_ray.tracking.client import connect, quiet, told
+from imgcls_ray.tracking.flavour import BUNDLE, write_flavour
 from imgcls_ray.tracking.location import ARTIFACTS, hide, resolve_uri
+from imgcls_ray.tracking.moves import CANDIDATE, ORDER
 from imgcls_ray.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SCHEME = "models:/"
-CHAMPION, CANDIDATE = "champion", "candidate"
-FOLDER = "bundle"
-"""The bundle's place among the artifacts of the study's parent run."""
+FOLDER = "model"
+"""The model's place among the artifacts of the study's parent run; the bundle lies in it."""
 DIGEST = "imgcls.bundle"
 """Tag of a version: the sha256 of its bundle's list of checksums."""
 
@@ -33,10 +35,11 @@ class Registered:
 
     name: str
     version: int
-    alias: str
+    alias: str | None
+    """`champion`, `previous` or `candidate`; None where another version has taken its place."""
 
     def __str__(self) -> str:
-        return f"{SCHEME}{self.name}@{self.alias}"
+        return f"{SCHEME}{self.name}@{self.alias}" if self.alias else f"{SCHEME}{self.name}/{self.version}"
 
 
 def model_name(text: str) -> str:
@@ -45,10 +48,10 @@ def model_name(text: str) -> str:
 
 
 def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy: float | None = None) -> Registered:
-    """Copy a bundle to the artifacts of `run` and make it the next version of the model `name`.
+    """Copy a bundle to the artifacts of `run` and make it the next version of the model `name`, its `candidate`.
 
-    The alias is `champion` when the model has none, else `candidate`; nothing that is served changes by itself.
-    `accuracy` is kept as the version's tag `accuracy`. A bundle that `run` has registered already stays that version.
+    Nothing that is served changes by it. `accuracy` is kept as the version's tag `accuracy`. A bundle that `run` has
+    registered already stays that version. Beside the bundle lies what MLflow's own tools need to run it.
 
     Raises:
         ModelError: `bundle_path` is no bundle.
@@ -59,23 +62,34 @@ def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy:
     client, name = tracker.client, model_name(name)
     digest = hashlib.sha256((bundle_path / CHECKSUMS).read_bytes()).hexdigest()
     with told(tracker.uri), quiet():
-        known = _model(client, name)
-        for version in client.search_model_versions(f"name = '{name}'") if known else ():
-            if version.run_id == run and version.tags.get(DIGEST) == digest:
-                is_champion = known.aliases.get(CHAMPION) in (version.version, str(version.version))
-                return Registered(name, int(version.version), CHAMPION if is_champion else CANDIDATE)
-        taken = {file.path for file in client.list_artifacts(run)}
-        # A second bundle of the same run must not overwrite the files of the first one's version.
-        folder = next(name for name in (FOLDER, *(f"{FOLDER}-{n}" for n in range(2, 10_000))) if name not in taken)
-        client.log_artifacts(run, str(bundle_path), folder)
-        source = f"{client.get_run(run).info.artifact_uri}/{folder}"
-        if known is None:
-            client.create_registered_model(name, description="An image classifier made by imgcls.")
-        tags = {DIGEST: digest} | ({} if accuracy is None else {"accuracy": f"{accuracy:.4f}"})
-        version = client.create_model_version(name, source, run_id=run, tags=tags)
-        alias = CANDIDATE if known is not None and CHAMPION in known.aliases else CHAMPION
-        client.set_registered_model_alias(name, alias, version.version)
-    return Registered(name, int(version.version), alias)
+        known = find_model(client, name)
+        versions = client.search_model_versions(f"name = '{name}'") if known else ()
+        number = next((int(v.version) for v in versions if v.run_id == run and v.tags.get(DIGEST) == digest), None)
+        if number is None:
+            source = _upload(client, bundle_path, run)
+            if known is None:
+                client.create_registered_model(name, description="An image classifier made by imgcls.")
+            tags = {DIGEST: digest} | ({} if accuracy is None else {"accuracy": f"{accuracy:.4f}"})
+            number = int(client.create_model_version(name, source, run_id=run, tags=tags).version)
+        aliases = {} if known is None else {alias: int(version) for alias, version in known.aliases.items()}
+        alias = next((alias for alias in ORDER if aliases.get(alias) == number), None)
+        # A version that was there has none if a kill came before it had, or if a newer one has taken its place.
+        if alias is None and number > max((aliases.get(alias, 0) for alias in ORDER), default=0):
+            client.set_registered_model_alias(name, CANDIDATE, str(number))
+            alias = CANDIDATE
+    return Registered(name, number, alias)
+
+
+def _upload(client: "MlflowClient", bundle_path: Path, run: str) -> str:
+    """Copy the bundle, and what MLflow needs to run it, to the artifacts of `run`; the address of the folder."""
+    taken = {file.path for file in client.list_artifacts(run)}
+    # A second bundle of the same run must not overwrite the files of the first one's version.
+    folder = next(name for name in (FOLDER, *(f"{FOLDER}-{n}" for n in range(2, 10_000))) if name not in taken)
+    client.log_artifacts(run, str(bundle_path), f"{folder}/{BUNDLE}")
+    with tempfile.TemporaryDirectory() as beside:
+        write_flavour(Path(beside), bundle_path, run)
+        client.log_artifacts(run, beside, folder)
+    return f"{client.get_run(run).info.artifact_uri}/{folder}"
 
 
 def resolve(ref: str, storage: Path, uri: str | None = None) -> Path:
@@ -96,8 +110,8 @@ def resolve(ref: str, storage: Path, uri: str | None = None) -> Path:
     address = resolve_uri(storage, uri)
     client = connect(address, create=False)
     with told(address), quiet():
-        version = _version(client, name, alias, number, address)
-        return _fetch(client, version, storage)
+        version = find_version(client, name, alias, number, address)
+        return fetch(client, version, storage)
 
 
 def _path(ref: str) -> Path:
@@ -108,13 +122,13 @@ def _path(ref: str) -> Path:
     raise ModelError(f"A model is a bundle's folder or models:/NAME@ALIAS; received {ref!r}, {what}.")
 
 
-def _model(client: "MlflowClient", name: str) -> Any:
+def find_model(client: "MlflowClient", name: str) -> Any:
     known = client.search_registered_models(f"name = '{model_name(name)}'")  # a name can't hold quotes then
     return next((model for model in known if model.name == name), None)
 
 
-def _version(client: "MlflowClient", name: str, alias: str | None, number: str | None, uri: str) -> Any:
-    model = _model(client, name)
+def find_version(client: "MlflowClient", name: str, alias: str | None, number: str | None, uri: str) -> Any:
+    model = find_model(client, name)
     if model is None:
         known = [other.name for other in client.search_registered_models(max_results=1000)]
         raise ModelError(
@@ -133,13 +147,18 @@ def _version(client: "MlflowClient", name: str, alias: str | None, number: str |
     return versions[str(int(number or 0))]
 
 
-def _fetch(client: "MlflowClient", version: Any, storage: Path) -> Path:
+def fetch(client: "MlflowClient", version: Any, storage: Path) -> Path:
+    """The folder of a version's bundle; one that lies on another machine is downloaded once.
+
+    Raises:
+        ModelError: no bundle is there.
+    """
     parts = urlsplit(version.source)
     if parts.scheme in ("", "file"):
         path = Path(unquote(parts.path) if parts.scheme else version.source)
         # A storage root that was moved as a whole keeps its models: the tail below mlartifacts/ is still right.
         moved = storage.absolute() / ARTIFACTS / path.as_posix().rpartition(f"/{ARTIFACTS}/")[2]
-        for place in (path, moved):
+        for place in (path / BUNDLE, path, moved / BUNDLE, moved):  # versions of before have no folder in between
             if is_bundle(place):
                 return place
         raise ModelError(f"Version {version.version} of {version.name!r} should lie at {path}, but no bundle is there.")
@@ -155,6 +174,7 @@ def _download(client: "MlflowClient", version: Any, target: Path) -> Path:
     try:
         draft.mkdir(parents=True)
         found = Path(client.download_artifacts(version.run_id, version.source.rpartition("/")[2], str(draft)))
+        found = found / BUNDLE if is_bundle(found / BUNDLE) else found
         if not is_bundle(found):
             raise ModelError(f"Version {version.version} of {version.name!r} was downloaded, but it is no bundle.")
         if not is_bundle(target):

@@ -149,7 +149,8 @@ class Tracker:
 
         `test` becomes the metrics `test_accuracy`, `test_loss`, `test_f1_macro` of both, and the file
         `test_metrics.json`. `tables` are the answers behind it: those in JSON, which MLflow's pages show, go to both,
-        as the pages compare studies or trials; the others to the trial with the number `best`.
+        as the pages compare studies or trials; the others to the trial with the number `best`. Without one all is the
+        study's.
 
         Raises:
             StorageError: no study was started, or its folder can't be written.
@@ -159,7 +160,7 @@ class Tracker:
             raise StorageError("Figures are recorded of a study that was started; none was.")
         figures: dict[str, float] = {}
         shown = [table for table in tables if table.suffix == ".json"]
-        files = [*artifacts, *shown]
+        files = [*artifacts, *(tables if best is None else shown)]
         if test is not None:
             figures = {f"test_{name}": getattr(test, name) for name in ("accuracy", "loss", "f1_macro")}
             files.append(outbox.folder / TEST)

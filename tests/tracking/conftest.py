@@ -50,9 +50,13 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def storage(empty: Path, tmp_path: Path) -> Path:
     """A storage root of the test's own. Its database has no experiment yet, so that artifacts go below this root."""
+    return fresh(empty, tmp_path / "runs")
+
+
+def fresh(empty: Path, root: Path) -> Path:
+    """A storage root made at `root`, as the fixture of that name."""
     import sqlite3
 
-    root = tmp_path / "runs"
     root.mkdir()
     shutil.copy(empty / "mlflow.db", root / "mlflow.db")
     with sqlite3.connect(root / "mlflow.db") as database:

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from imgcls_ray.bundle.files import write_golden
 from imgcls_ray.config import RunSettings, TrackingSettings
 from imgcls_ray.config.saving import write_settings
 from imgcls_ray.delivery import deliver, track
@@ -25,6 +27,7 @@ def bundle(tmp_path: Path) -> Path:
     path.mkdir(parents=True)
     (path / "model.keras").write_bytes(b"model")
     (path / "checksums.json").write_text("{}")
+    write_golden(path / "golden.npz", np.zeros((1, 4, 4, 3), np.uint8), np.ones((1, 2), np.float32) / 2)
     return path
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from imgcls_ray.bundle.files import write_golden
 from imgcls_ray.errors import ModelError, SettingsError, StorageError
 from imgcls_ray.tracking import registry
 from imgcls_ray.tracking.registry import model_name, register, resolve
@@ -22,6 +24,7 @@ def bundle(tmp_path: Path) -> Path:
     path.mkdir(parents=True)
     (path / "model.keras").write_bytes(b"model")
     (path / "checksums.json").write_text("{}")
+    write_golden(path / "golden.npz", np.zeros((1, 4, 4, 3), np.uint8), np.ones((1, 2), np.float32) / 2)
     return path
 
 
@@ -31,16 +34,17 @@ def run(tracker: Tracker) -> str:
     return tracker.run_id
 
 
-def test_the_first_version_is_champion_and_the_next_candidate(tracker: Tracker, bundle: Path, run: str) -> None:
+def test_each_new_version_is_the_candidate(tracker: Tracker, bundle: Path, run: str) -> None:
     first = register(tracker, bundle, "pets", run, accuracy=0.91234)
     (bundle / "checksums.json").write_text('{"another": "model"}')
     second = register(tracker, bundle, "pets", run)
-    assert (first.name, first.version, first.alias, str(first)) == ("pets", 1, "champion", "models:/pets@champion")
+    assert (first.name, first.version, first.alias, str(first)) == ("pets", 1, "candidate", "models:/pets@candidate")
     assert (second.version, second.alias) == (2, "candidate")
     assert resolve("models:/pets/1", tracker.storage) != resolve("models:/pets/2", tracker.storage)
     version = tracker.client.get_model_version("pets", "1")
     assert (version.run_id, version.tags["accuracy"]) == (run, "0.9123")
-    assert str(tracker.client.get_model_version_by_alias("pets", "champion").version) == "1"
+    assert str(tracker.client.get_model_version_by_alias("pets", "candidate").version) == "2"
+    assert str(register(tracker, bundle, "pets", run)) == "models:/pets@candidate"
 
 
 def test_a_study_that_is_taken_up_registers_its_bundle_once(tracker: Tracker, bundle: Path, run: str) -> None:
@@ -52,7 +56,7 @@ def test_a_study_that_is_taken_up_registers_its_bundle_once(tracker: Tracker, bu
     assert second.version == 2
 
 
-@pytest.mark.parametrize("ref", ["models:/pets@champion", "models:/pets/1"])
+@pytest.mark.parametrize("ref", ["models:/pets@candidate", "models:/pets/1"])
 def test_a_registered_bundle_is_found(tracker: Tracker, storage: Path, bundle: Path, run: str, ref: str) -> None:
     register(tracker, bundle, "pets", run)
     found = resolve(ref, storage)
@@ -76,7 +80,7 @@ def test_a_path_without_a_bundle_is_refused(tmp_path: Path, ref: str, why: str) 
     ("ref", "why"),
     [
         ("models:/pet@champion", "did you mean 'pets'"),
-        ("models:/pets@prod", "its aliases are: champion"),
+        ("models:/pets@prod", "its aliases are: candidate"),
         ("models:/pets/7", "its versions are: 1"),
         ("models:/pets", "models:/NAME@ALIAS or models:/NAME/VERSION"),
         ("models:/pets/latest", "models:/NAME@ALIAS or models:/NAME/VERSION"),
@@ -109,9 +113,9 @@ def test_a_storage_root_that_was_moved_keeps_its_models(
     tracker.close()
     moved = Path(shutil.copytree(storage, tmp_path / "moved"))
     shutil.rmtree(storage / "mlartifacts")
-    assert resolve("models:/pets@champion", moved).is_relative_to(moved)
+    assert resolve("models:/pets@candidate", moved).is_relative_to(moved)
     with pytest.raises(ModelError, match="no bundle is there"):
-        resolve("models:/pets@champion", storage)
+        resolve("models:/pets@candidate", storage)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +155,8 @@ def remote_version() -> Any:
 def test_a_remote_version_is_downloaded_once(bundle: Path, tmp_path: Path) -> None:
     client: Any = RemoteClient(bundle)
     root = tmp_path / "root"
-    first = registry._fetch(client, remote_version(), root)
-    assert registry._fetch(client, remote_version(), root) == first == root / "models" / "pets-3-7"
+    first = registry.fetch(client, remote_version(), root)
+    assert registry.fetch(client, remote_version(), root) == first == root / "models" / "pets-3-7"
     assert client.downloads == 1
     assert [path.name for path in (root / "models").iterdir()] == ["pets-3-7"]
 
@@ -161,5 +165,5 @@ def test_a_download_that_is_no_bundle_leaves_nothing(bundle: Path, tmp_path: Pat
     (bundle / "checksums.json").unlink()
     client: Any = RemoteClient(bundle)
     with pytest.raises(ModelError, match="no bundle"):
-        registry._fetch(client, remote_version(), tmp_path / "root")
+        registry.fetch(client, remote_version(), tmp_path / "root")
     assert list((tmp_path / "root" / "models").iterdir()) == []

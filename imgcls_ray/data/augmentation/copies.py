@@ -14,6 +14,7 @@ from imgcls_ray.data.augmentation.operations import OPERATIONS, Operation, Pixel
 from imgcls_ray.data.augmentation.settings import AugmentSettings
 from imgcls_ray.data.files import write_atomic
 from imgcls_ray.data.pixels import PixelOps, open_picture
+from imgcls_ray.data.png import png_of
 from imgcls_ray.data.resize import resized
 from imgcls_ray.data.shards import jpeg
 from imgcls_ray.data.splits import rank
@@ -101,10 +102,7 @@ def encoded(image: Pixels, file_format: str) -> bytes:
     """The picture (h, w, 3) RGB as a JPEG of quality 95 or as a PNG."""
     if file_format == "jpeg":
         return jpeg.encode(image)
-    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise OSError("the picture can't be written as PNG")
-    return data.tobytes()
+    return png_of(image)
 
 
 def _sized(image: Pixels, settings: AugmentSettings) -> Pixels:

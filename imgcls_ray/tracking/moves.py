@@ -1,0 +1,122 @@
+"""Moving the aliases of a model so that a kill in between loses nothing and two movers do not mix.
+
+MLflow moves one alias at a time. So a move is first written down whole, as a tag of the registered model; then its
+aliases are set, its line is added to the log, and the tag is taken away. Each of these steps can be done again without
+harm, and whoever moves next does them again for a tag that is still there.
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgcls_ray.data.files import storing
+from imgcls_ray.errors import ModelError
+from imgcls_ray.tracking.ledger import Entry, Shift, note
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
+ORDER = (CHAMPION, PREVIOUS, CANDIDATE)
+PENDING = "imgcls.move"
+"""Tag of a registered model: the move that is being made."""
+MOVED, GATES = "imgcls.moved", "imgcls.gates"
+"""Tags of a version: its last move in words, and what the gates said of it."""
+LOCK = "registry.lock"
+MAX_REASON = 500
+MAX_TAG = 4900
+"""MLflow takes 5000 characters for a tag of a registered model."""
+
+
+@contextmanager
+def sole_mover(storage: Path) -> Iterator[None]:
+    """Wait until no other process moves aliases under this storage root, then keep others out for the block."""
+    with storing(storage):
+        storage.mkdir(parents=True, exist_ok=True)
+        file = (storage / LOCK).open("a")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def aliases_of(client: "MlflowClient", name: str) -> dict[str, int]:
+    """Alias -> version of a registered model."""
+    return {alias: int(version) for alias, version in client.get_registered_model(name).aliases.items()}
+
+
+def recover(client: "MlflowClient", storage: Path, name: str) -> Entry | None:
+    """Finish a move that was cut off; the caller is `sole_mover`. Returns it, or None where there was none."""
+    text = client.get_registered_model(name).tags.get(PENDING)
+    if not text:
+        return None
+    entry = Entry.from_json(json.loads(text))
+    _carry_out(client, storage, entry)
+    return entry
+
+
+def move(client: "MlflowClient", storage: Path, entry: Entry) -> Entry:
+    """Give `entry.champion` and `entry.previous` these aliases; its version is no candidate any more.
+
+    The caller is `sole_mover`, has recovered, and has checked that the aliases are those that it decided by.
+
+    Raises:
+        ModelError: another program that keeps another storage root moves the same model at this moment.
+    """
+    client.set_registered_model_tag(entry.model, PENDING, _short(entry))
+    theirs = Entry.from_json(json.loads(client.get_registered_model(entry.model).tags[PENDING]))
+    if theirs.id != entry.id:
+        raise ModelError(
+            f"Version {theirs.version} of '{entry.model}' is being moved by {theirs.who} at this moment: try again."
+        )
+    _carry_out(client, storage, entry)
+    return entry
+
+
+def shifts(before: dict[str, int], after: dict[str, int]) -> tuple[Shift, ...]:
+    """What becomes of each version between two states of the aliases."""
+    was = {version: alias for alias in reversed(ORDER) for version in [before.get(alias)] if version}
+    now = {version: alias for alias in reversed(ORDER) for version in [after.get(alias)] if version}
+    versions = sorted(was.keys() | now.keys(), reverse=True)
+    pairs = [(version, was.get(version, "none"), now.get(version, "none")) for version in versions]
+    return tuple(Shift(*pair) for pair in pairs if pair[1] != pair[2])
+
+
+def _carry_out(client: "MlflowClient", storage: Path, entry: Entry) -> None:
+    # `previous` first: whenever it is cut off there is a champion, and what it takes the place of is in the tag.
+    for alias, version in ((PREVIOUS, entry.previous), (CHAMPION, entry.champion)):
+        if version is not None and aliases_of(client, entry.model).get(alias) != version:
+            client.set_registered_model_alias(entry.model, alias, str(version))
+    if aliases_of(client, entry.model).get(CANDIDATE) == entry.version:
+        client.delete_registered_model_alias(entry.model, CANDIDATE)
+    note(storage, entry)
+    tell_versions(client, entry)
+    client.delete_registered_model_tag(entry.model, PENDING)
+
+
+def tell_versions(client: "MlflowClient", entry: Entry) -> None:
+    """Leave on the versions themselves what the log says of them, for who looks at them in MLflow's pages."""
+    why = f": {entry.reason}" if entry.reason else ""
+    forced = ", against the gates" if entry.forced else ""
+    for shift in entry.moved:
+        text = f"{shift.before} -> {shift.after} by {entry.who} at {entry.at} ({entry.action}{forced}){why}"
+        client.set_model_version_tag(entry.model, str(shift.version), MOVED, text)
+    if entry.gates:
+        client.set_model_version_tag(entry.model, str(entry.version), GATES, _gates(entry))
+
+
+def _gates(entry: Entry) -> str:
+    kept = ("gate", "verdict", "figure", "limit", "unit")
+    return json.dumps([{name: gate[name] for name in kept} for gate in entry.gates])
+
+
+def _short(entry: Entry) -> str:
+    """The entry as a tag can hold it: of what the gates said, the sentences are cut where there is too much."""
+    document: dict[str, Any] = entry.to_json()
+    text = json.dumps(document)
+    if len(text) > MAX_TAG:
+        document["gates"] = [{**gate, "sentence": gate["sentence"][:200]} for gate in document["gates"]]
+        text = json.dumps(document)
+    return text

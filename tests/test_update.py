@@ -1,0 +1,144 @@
+"""New pictures arrive: only they are decoded, the search goes on, the gates decide; a cut-off update is taken up."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from imgcls_ray import api, promotion, update
+from imgcls_ray.begun import UPDATE
+from imgcls_ray.config import UpdateSettings
+from imgcls_ray.errors import DataError, StorageError
+from imgcls_ray.listener import RunListener
+from imgcls_ray.promotion import PromotionSettings, promote
+from imgcls_ray.storage import Storage
+from imgcls_ray.tracking.gates import Contest, Judgement
+from imgcls_ray.tracking.versions import Versions
+from tests.conftest import picture, write_tree
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture(scope="module")
+def home(ray_local: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with `flowers` and a storage `runs` with a study on it."""
+    home = tmp_path_factory.mktemp("update")
+    write_tree(home / "flowers", each=14)
+    chosen = {"backbones": ["cnn"], "image_size": 16, "trials": 1, "epochs": 2, "concurrency": 1}
+    flags = {"data": str(home / "flowers"), "storage": str(home / "runs"), "search": chosen}
+    api.run(api.load_settings(api.RunSettings, flags=flags))
+    yield home
+    shutil.rmtree(home)
+
+
+def settings(home: Path, **more: Any) -> UpdateSettings:
+    return UpdateSettings(data=str(home / "flowers"), storage=str(home / "runs"), trials=1, **more)
+
+
+@pytest.fixture(autouse=True)
+def open_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the gates say is the subject of test_promotion.py: here they let a model of two epochs pass."""
+
+    def judged(contest: Contest) -> tuple[Judgement, ...]:
+        return (Judgement("metric", "passed", f"Equal on {contest.split}.", 0.9, 0.9),)
+
+    monkeypatch.setattr(promotion, "judged", judged)
+
+
+def add_pictures(home: Path, numbers: range) -> None:
+    for label in range(3):
+        for number in numbers:
+            Image.fromarray(picture(label, number)).save(home / "flowers" / f"class{label}" / f"{number}.png")
+
+
+class Steps(RunListener):
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def step_started(self, name: str, what: str) -> None:
+        self.steps.append(name)
+
+
+def test_nothing_new_is_told_and_nothing_done(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update, "cluster", None)  # it is not even asked for
+    before = sorted((home / "runs" / "studies").iterdir())
+    found = update.update(settings(home))
+    assert "Nothing is new" in found.sentence
+    assert "42 pictures" in found.sentence
+    assert (found.study, found.pictures.new, found.to_json()["run"]) == (None, 0, None)
+    assert [path for path in (home / "runs" / "studies").iterdir() if path.name[0] != "."] == before
+
+
+def test_files_that_were_only_touched_are_nothing_new(home: Path) -> None:
+    os.utime(home / "flowers" / "class0" / "0.png", (1, 1))
+    found = update.update(settings(home))
+    assert found.study is None
+    assert not list((home / "runs").glob(f"studies/*/{UPDATE}"))
+
+
+def test_an_update_that_is_cut_off_twice_is_taken_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_pictures(home, range(100, 104))
+
+    def killed(*_given: Any, **_named: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(update, "run", killed)
+        with pytest.raises(Killed):
+            update.update(settings(home))
+    steps = Steps()
+    with monkeypatch.context() as patch:
+        patch.setattr(update, "promote", killed)
+        with pytest.raises(Killed):
+            update.update(settings(home), steps)
+    assert "search" in steps.steps
+    steps = Steps()
+    found = update.update(settings(home), steps)
+    assert steps.steps == ["promote"]
+    assert (found.pictures.new, found.pictures.gone, found.pictures.used) == (12, 0, 54)
+    assert "12 new pictures, 54 in all: models:/flowers/2 is the champion now" in found.sentence
+    assert "test pictures of 'flowers'" in found.sentence
+    assert Versions(home / "runs").aliases("flowers") == {"champion": 2, "previous": 1}
+    assert len(list((home / "runs").glob(f"studies/*/{UPDATE}"))) == 1
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert document["promotion"]["promoted"]
+    assert document["run"]["images"]["used"] == 54
+    assert "Nothing is new" in update.update(settings(home)).sentence
+
+
+def test_it_may_leave_the_model_a_candidate(home: Path) -> None:
+    for label in range(3):
+        (home / "flowers" / f"class{label}" / "100.png").unlink()
+    found = update.update(settings(home, promote=False))
+    assert (found.pictures.new, found.pictures.gone) == (0, 3)
+    assert found.promotion
+    assert (found.promotion.promoted, found.promotion.passed) == (False, True)
+    assert Versions(home / "runs").aliases("flowers") == {"champion": 2, "previous": 1, "candidate": 3}
+    assert promote(Storage(home / "runs"), None, PromotionSettings()).promoted
+
+
+def test_there_must_be_a_study_to_go_on_from(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="begin with 'imgcls run'"):
+        update.update(UpdateSettings(data=str(tmp_path), storage=str(tmp_path / "runs")))
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(StorageError, match="has no result"):
+        update.update(settings(home, continue_from="none-such"))
+    with pytest.raises(DataError, match="name the pictures"):
+        (prepared,) = (home / "runs" / "data").iterdir()
+        update.update(UpdateSettings(data=str(prepared), storage=str(home / "runs")))
+
+
+def test_one_update_at_a_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def second(*_given: Any) -> None:
+        update.update(settings(home))
+
+    monkeypatch.setattr(update, "_searched", second)
+    with pytest.raises(StorageError, match=r"Another update of .* runs"):
+        update.update(settings(home))
