@@ -220,9 +220,10 @@ def _search(
     clock = _Clock(time.perf_counter())
     answers = Answers(study, outcome)
     ensembling = Ensembling(outcome, answers, settings.ensemble)
-    ensemble = ensembling.consider()
-    if ensemble:
+    ensemble = None
+    if ensembling.wanted:
         listener.step_started("ensemble", f"of the trials whose weights were kept ({settings.ensemble})")
+        ensemble = ensembling.consider()
         listener.step_ended(ensemble.sentence)
     used = ensemble if ensemble and ensemble.accepted else None
     listener.step_started("evaluate", f"the {'ensemble' if used else 'best trial'} on the test split")
