@@ -89,7 +89,8 @@ def test_test_figures_and_files_go_to_the_parent(tracker: Tracker, tmp_path: Pat
 def test_the_table_of_predictions_is_one_for_mlflow(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracker.uri)  # `load_table` looks nowhere else
+    # `load_table` asks the address that is set for the whole program.
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", tracker.uri)
     tell_study(tracker.listener(), TRIALS)
     answers = Predictions(("a/1.png", "b/2.png"), np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), ("a", "b"))
     tracker.log_study(None, [], 1, answers.write(tmp_path, Calibration()))
