@@ -20,6 +20,7 @@ from imgcls_ray.config import (
     TrackingSettings,
     load_settings,
 )
+from imgcls_ray.delivery import Delivery, track
 from imgcls_ray.fitting import FitResult, fit
 from imgcls_ray.ingestion import Ingested
 from imgcls_ray.ingestion import ingest as preprocess
@@ -32,6 +33,7 @@ from imgcls_ray.tracking.registry import resolve
 __all__ = [
     "Answer",
     "Bundle",
+    "Delivery",
     "Evaluation",
     "FitResult",
     "Ingested",
@@ -52,6 +54,7 @@ __all__ = [
     "search",
     "split",
     "split_and_augment",
+    "track",
     "write_report",
 ]
 
