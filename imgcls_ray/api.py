@@ -22,6 +22,7 @@ from imgcls_ray.config import (
     UpdateSettings,
     load_settings,
 )
+from imgcls_ray.delivery import Delivery, track
 from imgcls_ray.fitting import FitResult, fit
 from imgcls_ray.ingestion import Ingested
 from imgcls_ray.ingestion import ingest as preprocess
@@ -40,6 +41,7 @@ from imgcls_ray.update import UpdateResult, update
 __all__ = [
     "Answer",
     "Bundle",
+    "Delivery",
     "Evaluation",
     "FitResult",
     "GateSettings",
@@ -67,6 +69,7 @@ __all__ = [
     "search",
     "split",
     "split_and_augment",
+    "track",
     "update",
 ]
 
