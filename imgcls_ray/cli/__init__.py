@@ -14,11 +14,13 @@ from imgcls_ray.cli.compare import compare
 from imgcls_ray.cli.demo import demo
 from imgcls_ray.cli.embed import embed
 from imgcls_ray.cli.evaluate import evaluate
+from imgcls_ray.cli.export import export
 from imgcls_ray.cli.fit import fit
 from imgcls_ray.cli.flags import unfolded
 from imgcls_ray.cli.models import models
 from imgcls_ray.cli.preprocess import preprocess
 from imgcls_ray.cli.promote import promote
+from imgcls_ray.cli.request import request
 from imgcls_ray.cli.rollback import rollback
 from imgcls_ray.cli.run import run
 from imgcls_ray.cli.search import search
@@ -51,6 +53,8 @@ _VERBS = (
     fit,
     classify,
     evaluate,
+    export,
+    request,
     models,
     promote,
     rollback,

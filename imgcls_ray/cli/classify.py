@@ -1,6 +1,7 @@
 """`imgcls classify`: what a model says of pictures."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,14 +17,21 @@ BAR = 30
 
 
 def classify(
-    images: Annotated[list[str], typer.Argument(help="Picture files.", metavar="IMG...")],
+    images: Annotated[list[str], typer.Argument(help="Picture files; with --csv folders too.", metavar="IMG...")],
     model: Model,
     storage: Storage = "./imgcls-runs",
     tracking_uri: TrackingUri = None,
     top: Annotated[int, typer.Option(min=1, metavar="N", help="Classes to show; --json has all.")] = 5,
+    table: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Write a table of all files there: key, prediction, label, scores."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the probabilities of each picture's classes, highest first."""
+    """Print the probabilities of each picture's classes, highest first; with --csv write them as a table."""
+    if table is not None:
+        _tabulate(images, table, model, storage, tracking_uri, as_json)
+        return
     from imgcls_ray import answers
     from imgcls_ray.cli.loading import load_model
     from imgcls_ray.cli.output import output
@@ -40,6 +48,24 @@ def classify(
             out.document([answer.to_json() for answer in found])
     if any(answer.error for answer in found):
         raise typer.Exit(2)
+
+
+def _tabulate(
+    places: list[str], table: Path, model: str, storage: str, tracking_uri: str | None, as_json: bool
+) -> None:
+    from imgcls_ray import predictions
+    from imgcls_ray.cli.loading import load_model
+    from imgcls_ray.cli.output import output
+
+    predictions.check_places(places, table)
+    with output(as_json) as out:
+        written = predictions.write_predictions(load_model(model, storage, tracking_uri), places, table)
+        if as_json:
+            out.document(written.to_json())
+            return
+        out.line(f"{written.path}   {written.answered} pictures", "written")
+        for cause, count in written.rejected.items():
+            out.line(f"{count} files without an answer: {cause}", after="each has the reason in its row")
 
 
 def _print(out: "Output", found: "Sequence[Answer]", top: int) -> None:

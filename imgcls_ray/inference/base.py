@@ -1,7 +1,7 @@
 """What an engine has to offer. Loads neither TensorFlow nor OpenVINO."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -18,6 +18,13 @@ Fifteen families of backbones, pooled and cut, were measured to differ by up to 
 a hundred layers; this is ten times as much. bfloat16 differs by 3e-3 to 2e-2, so an engine that computes in it unasked
 is found out.
 """
+
+
+class Answering(Protocol):
+    """Whatever answers to pictures: an engine, a bundle, an export."""
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """See Engine."""
 
 
 class Engine(ABC):

@@ -7,7 +7,8 @@ import numpy as np
 
 RISK = 0.05
 """Share of wrong answers that is accepted where nobody says otherwise."""
-_TINY = 1e-12
+TINY = 1e-37
+"""What a probability of 0 counts as where its logarithm is asked for: nearly the smallest that float32 has."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Calibration:
 
 
 def logits(probabilities: np.ndarray) -> np.ndarray:
-    """Logits (n, K) float64 of softmax outputs (n, K), up to a constant for each row; 0 counts as 1e-12."""
-    return np.log(np.maximum(probabilities.astype(np.float64), _TINY))
+    """Logits (n, K) float64 of softmax outputs (n, K), up to a constant for each row; 0 counts as 1e-37."""
+    return np.log(np.maximum(probabilities.astype(np.float64), TINY))
 
 
 def tempered(logits: np.ndarray, temperature: float) -> np.ndarray:

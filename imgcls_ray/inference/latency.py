@@ -3,24 +3,15 @@
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
-from imgcls_ray.inference.base import Engine
+from imgcls_ray.inference.base import Answering
 
 WARM_UP, REPEATS, ROUNDS = 5, 31, 3
 
 
-class Answering(Protocol):
-    """Whatever answers to pictures: an engine, or a bundle."""
-
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Outputs (n, K) for pictures (n, H, W, C) uint8."""
-        ...
-
-
-def latency_ms(engine: Engine, shape: tuple[int, ...]) -> float:
+def latency_ms(engine: Answering, shape: tuple[int, ...]) -> float:
     """Milliseconds from one picture (H, W, C) uint8 to its answer: the median of 31 calls after 5 that do not count.
 
     Nothing else may run on the CPUs that the engine has, or their load is in the figure.

@@ -1,0 +1,69 @@
+"""ONNX, for ONNX Runtime and whatever else reads it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from imgcls_ray.bundle.export.base import OTHER_RUNTIME, Exporter, Parts
+from imgcls_ray.bundle.export.graph import PICTURES, SCORES, pixel_function
+from imgcls_ray.errors import ModelError
+from imgcls_ray.inference.base import Answering
+
+OPSET = 18
+"""The newest set of operations that tf2onnx 1.17 writes."""
+
+
+class _Session:
+    """ONNX Runtime on one thread."""
+
+    def __init__(self, place: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(place), options, providers=["CPUExecutionProvider"])
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """See Engine."""
+        (scores,) = self._session.run([SCORES], {PICTURES: images})
+        return np.asarray(scores)
+
+
+class Onnx(Exporter):
+    """One file, opset 18."""
+
+    name = "onnx"
+    title = "ONNX"
+    suffix = ".onnx"
+    takes = f"`{PICTURES}`: pictures (n, height, width, channels) uint8"
+    gives = f"`{SCORES}`: {Exporter.gives}"
+    tolerance = OTHER_RUNTIME
+    packages = ("tf2onnx", "onnx", "onnxruntime")
+    extra = "export"
+
+    def write(self, parts: Parts, place: Path) -> None:
+        """See Exporter."""
+        import tf2onnx
+
+        function, spec = pixel_function(parts.network)
+        try:
+            proto, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
+        except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
+            raise ModelError(f"ONNX can't hold this network: {str(error)[:300]}") from error
+        # The converter names what comes out after its own count.
+        (found,) = proto.graph.output
+        for node in proto.graph.node:
+            node.output[:] = [SCORES if name == found.name else name for name in node.output]
+            node.input[:] = [SCORES if name == found.name else name for name in node.input]
+        found.name = SCORES
+        place.write_bytes(proto.SerializeToString())
+
+    def load(self, place: Path) -> Answering:
+        """See Exporter."""
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, NotImplemented
+
+        try:
+            return _Session(place)
+        except (Fail, InvalidArgument, InvalidGraph, NotImplemented) as error:
+            raise ModelError(f"ONNX Runtime can't load what was written: {str(error)[:300]}") from error
