@@ -65,12 +65,20 @@ class Bundle:
 
     def predict_bytes(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Probabilities (K,) for each encoded picture, or why it can't be decoded, in the order of `files`."""
-        decoded: list[np.ndarray | ImageError] = []
+        return self.answers_of(self.decoded(files))
+
+    def decoded(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
+        """Each encoded picture (H, W, C) uint8 as `pixels` says, or why it can't be decoded."""
+        found: list[np.ndarray | ImageError] = []
         for data in files:
             try:
-                decoded.append(decode(data, self.pixels))
+                found.append(decode(data, self.pixels))
             except ImageError as error:
-                decoded.append(error)
+                found.append(error)
+        return found
+
+    def answers_of(self, decoded: "list[np.ndarray | ImageError]") -> "list[np.ndarray | ImageError]":
+        """Probabilities (K,) for each picture that `decoded` gave; where it gave an error, that."""
         images = [item for item in decoded if isinstance(item, np.ndarray)]
         rows = iter(self.predict(np.stack(images)) if images else ())
         return [item if isinstance(item, ImageError) else next(rows) for item in decoded]

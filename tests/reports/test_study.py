@@ -34,7 +34,7 @@ def test_the_facts_are_those_of_the_journal(study: optuna.Study) -> None:
     report = study_report(study)
     assert sum(report.states.values()) == report.total == 40
     assert (report.states["failed"], report.scored) == (2, 38)
-    assert report.rungs == (2, 6, 18)
+    assert report.rungs == (3, 6, 12)
     assert [(one.text, one.trials) for one in report.reasons] == [("the loss is no longer a number", 2)]
     assert report.leader == report.board[0]
     values = [row.value or 0 for row in report.board]
