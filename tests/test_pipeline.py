@@ -85,7 +85,15 @@ def test_the_report_is_in_the_studys_folder_and_in_mlflow(finished: tuple[api.Ru
     assert result.certainty.sentence in page.replace("&#39;", "'")
     assert f"{result.test.accuracy:.4f}" in page
     kept = {path.name for path in storage.glob("mlartifacts/*/artifacts/**/*") if path.is_file()}
-    assert {"report.html", "report.json", "history.svg", "curves.svg", "settings.yaml"} <= kept
+    assert {
+        "report.html",
+        "report.json",
+        "history.svg",
+        "curves.svg",
+        "settings.yaml",
+        "model.html",
+        "model.json",
+    } <= kept
     assert {"test_metrics.json", "predictions.json", "predictions.parquet"} <= kept
     table = json.loads((folder / "predictions.json").read_bytes())
     assert len(table["data"]) == result.test.images
