@@ -150,10 +150,10 @@ def load_bundle(path: Path) -> Bundle:
     except (ValueError, TypeError) as error:
         raise ModelError(f"The bundle at {path} can't be used: {error}.") from error
     images, scores = read_golden(path / GOLDEN)
-    check_archive(path / MODEL)
-    engine = _load_engine(path, labels, pixels)
     if images.shape[1:] != pixels.shape or scores.shape[1:] != (len(labels),):
         raise ModelError(f"The golden pictures of the bundle at {path} do not fit its pixels.json and labels.json.")
+    check_archive(path / MODEL)
+    engine = _load_engine(path, labels, pixels)
     bundle = Bundle(path, labels, pixels, card, engine, calibration)
     gap = float(np.max(np.abs(bundle.predict(images) - scores), initial=0.0))
     if not gap <= TOLERANCE:
