@@ -13,45 +13,64 @@ from pathlib import Path
 from imgcls_ray.answers import Answer, Evaluation, classify, evaluate
 from imgcls_ray.bundle.bundle import Bundle, load_bundle
 from imgcls_ray.config import (
+    GateSettings,
     PreprocessSettings,
     RunSettings,
     SearchSettings,
     SourceSettings,
     TrackingSettings,
+    UpdateSettings,
     load_settings,
 )
+from imgcls_ray.delivery import Delivery, track
 from imgcls_ray.fitting import FitResult, fit
 from imgcls_ray.ingestion import Ingested
 from imgcls_ray.ingestion import ingest as preprocess
 from imgcls_ray.layouts import split, split_and_augment
 from imgcls_ray.listener import RunListener
 from imgcls_ray.pipeline import run, search
+from imgcls_ray.promotion import Promotion, PromotionSettings
+from imgcls_ray.promotion import promote as promote_in
 from imgcls_ray.result import RunResult
+from imgcls_ray.storage import Storage
+from imgcls_ray.tracking.ledger import Entry
 from imgcls_ray.tracking.registry import resolve
+from imgcls_ray.tracking.versions import Versions
+from imgcls_ray.update import UpdateResult, update
 
 __all__ = [
     "Answer",
     "Bundle",
+    "Delivery",
     "Evaluation",
     "FitResult",
+    "GateSettings",
     "Ingested",
     "PreprocessSettings",
+    "Promotion",
+    "PromotionSettings",
     "RunListener",
     "RunResult",
     "RunSettings",
     "SearchSettings",
     "SourceSettings",
     "TrackingSettings",
+    "UpdateResult",
+    "UpdateSettings",
     "classify",
     "evaluate",
     "fit",
     "load_model",
     "load_settings",
     "preprocess",
+    "promote",
+    "rollback",
     "run",
     "search",
     "split",
     "split_and_augment",
+    "track",
+    "update",
 ]
 
 
@@ -62,3 +81,26 @@ def load_model(model: str, storage: str = "./imgcls-runs", tracking_uri: str | N
         ModelError: there is no such model, or its checks fail.
     """
     return load_bundle(resolve(model, Path(storage), tracking_uri))
+
+
+def promote(
+    version: str | None = None,
+    storage: str = "./imgcls-runs",
+    settings: PromotionSettings = PromotionSettings(),  # noqa: B008 - it can't be changed
+    tracking_uri: str | None = None,
+) -> Promotion:
+    """Make a version the champion if it passes the gates: `NAME`, `NAME/VERSION`, or None for the one candidate.
+
+    Raises:
+        InputError: there is no such version, or it can't be compared with the champion.
+    """
+    return promote_in(Storage.open(storage), version, settings, tracking_uri)
+
+
+def rollback(model: str, reason: str = "", storage: str = "./imgcls-runs", tracking_uri: str | None = None) -> Entry:
+    """Let champion and previous of a model change places; returns the line of the log.
+
+    Raises:
+        ModelError: there is no such model, or nothing to go back to.
+    """
+    return Versions(Storage.open(storage).root, tracking_uri).rollback(model, reason)

@@ -14,7 +14,7 @@ from imgcls_ray.promotion import promote_first
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.record import RESULT, known_study
 from imgcls_ray.storage import Storage
-from imgcls_ray.tracking.location import hide
+from imgcls_ray.tracking.location import hide, resolve_uri
 from imgcls_ray.tracking.moves import CHAMPION
 from imgcls_ray.tracking.outbox import OUTBOX
 from imgcls_ray.tracking.registry import Registered, register
@@ -36,7 +36,7 @@ class Delivery:
     run: str
     """The id of the study's run."""
     model: Registered | None = None
-    """The version that was made of the study's model; None where it had one, or where the study has no result yet."""
+    """The version that was made of the study's model; None where it has one, or where the study has no result yet."""
 
     def to_json(self) -> dict[str, Any]:
         """The document that `imgcls track --json` prints."""
@@ -103,27 +103,30 @@ def track(
     known_study(root.studies, study)
     if not (folder / OUTBOX).is_file():
         raise StorageError(f"The study '{study}' has nothing for MLflow: its search has not begun, or is an old one.")
-    settings = load_settings(RunSettings, folder / SETTINGS).tracking
-    settings = settings.model_copy(update={"uri": tracking_uri} if tracking_uri else {})
-    with sole_driver(folder), Tracker(root.root, settings) as tracker:
+    own = load_settings(RunSettings, folder / SETTINGS).tracking
+    given = own.model_copy(update={"uri": tracking_uri} if tracking_uri else {})
+    elsewhere = resolve_uri(root.root, given.uri) != resolve_uri(root.root, own.uri)
+    with sole_driver(folder), Tracker(root.root, given) as tracker:
         outbox = tracker.begin(study)
         tracker.flush(tell)
-        model = _register_left(tracker, folder)
+        model = _register_left(tracker, folder, elsewhere)
         return Delivery(study, hide(tracker.uri), outbox.delivered, len(outbox.records), tracker.run_id, model)
 
 
-def _register_left(tracker: Tracker, folder: Path) -> Registered | None:
-    """Register the model of a study whose result says that it could not be."""
+def _register_left(tracker: Tracker, folder: Path, elsewhere: bool) -> Registered | None:
+    """Register the model of a study whose result says that it could not be, or that is `elsewhere`."""
     if not (folder / RESULT).is_file():
         return None
     result = json.loads((folder / RESULT).read_bytes())
     known = result["model"]
-    if known["version"] is not None:
+    if known["version"] is not None and not elsewhere:
         return None
     accuracy = result.get("test", {}).get("accuracy")
     made, unsent = deliver(tracker, Path(known["bundle"]), known["name"], accuracy=accuracy)
     if made is None:
         raise ClusterError(unsent)
+    if elsewhere:
+        return made
     model = {**known, "version": made.version, "alias": made.alias}
     write_atomic(folder / RESULT, json.dumps({**result, "model": model, "unsent": None}, indent=1).encode())
     return made

@@ -34,10 +34,13 @@ class Ensembling:
         self._context = answers.context
         self._costs = Costs()
 
-    def consider(self) -> Ensemble | None:
-        """Select, and compare with the trial to use; None where nobody wants an ensemble."""
-        if self._size == "none" or len(self._outcome.trials) < 2:
-            return None
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to consider."""
+        return self._size != "none" and len(self._outcome.trials) > 1
+
+    def consider(self) -> Ensemble:
+        """Select, and compare with the trial to use."""
         best = self._outcome.best
         if not self._answers.kept(best):
             return Ensemble((), None, 1.0, "no weights were kept of the trial to use")

@@ -220,9 +220,10 @@ def _search(
     clock = _Clock(time.perf_counter())
     answers = Answers(study, outcome)
     ensembling = Ensembling(outcome, answers, settings.ensemble)
-    ensemble = ensembling.consider()
-    if ensemble:
+    ensemble = None
+    if ensembling.wanted:
         listener.step_started("ensemble", f"of the trials whose weights were kept ({settings.ensemble})")
+        ensemble = ensembling.consider()
         listener.step_ended(ensemble.sentence)
     used = ensemble if ensemble and ensemble.accepted else None
     listener.step_started("evaluate", f"the {'ensemble' if used else 'best trial'} on the test split")
@@ -235,10 +236,8 @@ def _search(
     listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
     tables = winner.predictions.write(study.folder, bundle.calibration)
     files = [study.folder / SETTINGS, *_report(study, outcome, certainty, ensemble, metrics)]
-    if used:  # the figures are of no single trial's run
-        tracker.log_study(metrics, [*files, *tables])
-    else:
-        tracker.log_study(metrics, files, outcome.best.number, tables)
+    trial = None if used else outcome.best.number  # an ensemble's figures are of no single trial
+    tracker.log_study(metrics, files, trial, tables)
     registered, unsent = deliver(tracker, bundle.path, plan.model_name, listener.study_told, metrics.accuracy)
     return _Found(outcome, certainty, ensemble, metrics, stages, seconds, registered, unsent, bundle.path)
 

@@ -91,6 +91,8 @@ def build_winner(
             "test_loss": metrics.loss,
             "test_loss_before": log_loss(before.probabilities, before.labels),
             "test_calibration_error": metrics.calibration_error,
+            "test_calibration_error_by_chance": metrics.calibration_error_by_chance,
+            "test_calibration_error_debiased": metrics.calibration_error_debiased,
             "test_calibration_error_before": expected_calibration_error(
                 reliability(before.probabilities, before.labels)
             ),

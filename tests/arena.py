@@ -37,8 +37,8 @@ class Arena:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.pictures, self.set = root.parent / "flowers", root / "data" / "flowers-1"
-        rows = self._write_pictures()
-        self.index = self._write_set(self.set, rows)
+        self.rows = self._write_pictures()
+        self.index = self._write_set(self.set, self.rows)
         self.add_study("first", self.set)
 
     def add_study(self, name: str, folder: Path) -> None:
@@ -107,6 +107,13 @@ class Arena:
         index = Index(LABELS, OPS, "hdf5", "a" * 64, "flowers", tuple(shards), counts, manifest)
         write_index(folder, index)
         return index
+
+    def add_set(self, rows: dict[Split, list[tuple[str, str, bytes]]], fingerprint: str) -> Path:
+        """Another preprocessed set, of which the models that come next are made."""
+        folder = self.root / "data" / f"flowers-{fingerprint[:8]}"
+        self.index = replace(self._write_set(folder, rows), fingerprint=fingerprint)
+        write_index(folder, self.index)
+        return folder
 
     def other_fingerprint(self, fingerprint: str) -> None:
         """The set got new pictures: it is no longer what the models so far were made from."""

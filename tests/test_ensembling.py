@@ -116,7 +116,6 @@ def test_heads_on_one_backbone_become_one_bundle(shared: TrialContext, tmp_path:
     trials = [trial(shared, number, dropout=number / 10) for number in range(4)]
     ensembling, made = considered(shared, trials, "auto")
     ensemble = ensembling.consider()
-    assert ensemble is not None and ensemble.verdict is not None
     assert len(ensemble.members) > 2
     assert ensemble.cost < 1.01
 
@@ -160,7 +159,6 @@ def test_openvino_reads_a_joined_network(shared: TrialContext) -> None:
     trials = [trial(shared, number) for number in range(2)]
     ensembling, _ = considered(shared, trials, 2)
     ensemble = ensembling.consider()
-    assert ensemble is not None
     model = ensembling.network(ensemble, "made")
     given = load_engine(model, "openvino").predict(images())
     np.testing.assert_allclose(given, answers(model), rtol=0, atol=1e-5)
@@ -170,14 +168,13 @@ def test_auto_joins_no_second_network_and_a_number_does(shared: TrialContext) ->
     trials = [trial(shared, number, learning_rate=0.001 * (number + 1), **SMALL) for number in range(3)]
     ensembling, _ = considered(shared, trials, "auto")
     alone = ensembling.consider()
-    assert alone is not None and not alone.accepted
+    assert not alone.accepted
     assert alone.sentence == (
         "no ensemble: no other trial can be joined with the one to use for at most 1.25 times its multiply-adds "
         "(--ensemble N allows more)"
     )
     ensembling, _ = considered(shared, trials, 2)
     pair = ensembling.consider()
-    assert pair is not None
     assert 1 <= len(pair.members) <= 2
     assert pair.cost == len(pair.members)
 
@@ -189,14 +186,15 @@ def test_only_trials_on_the_same_pictures_with_weights_may_join(shared: TrialCon
     made.trials = trials
     ensembling = Ensembling(StudyOutcome("made", tuple(trials), trials[0], trials[0], 1.0), made, 8)  # type: ignore[arg-type]
     found = ensembling.consider()
-    assert found is not None and not found.members
+    assert not found.members
     assert "no weights of another trial on pictures of the same size were kept" in found.sentence
 
 
 def test_nobody_is_asked_where_none_is_wanted_or_there_is_one_trial(shared: TrialContext) -> None:
     trials = [trial(shared, number, **SMALL) for number in range(2)]
-    assert considered(shared, trials, "none")[0].consider() is None
-    assert considered(shared, trials[:1], "auto")[0].consider() is None
+    assert considered(shared, trials, "auto")[0].wanted
+    assert not considered(shared, trials, "none")[0].wanted
+    assert not considered(shared, trials[:1], "auto")[0].wanted
 
 
 def test_what_a_joined_network_costs_is_known_before_it_is_joined(shared: TrialContext) -> None:

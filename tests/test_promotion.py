@@ -170,6 +170,22 @@ def test_both_are_answered_on_the_newer_split(arena: Arena) -> None:
     assert "'flowers' (bbbbbbbb)" in done.judgements[1].sentence
 
 
+def test_pictures_that_one_of_them_was_trained_on_are_left_out(arena: Arena) -> None:
+    test = arena.rows["test"]
+    dealt = {"train": test[:30], "val": arena.rows["val"], "test": arena.rows["train"] + test[30:]}
+    arena.add_study("second", arena.add_set(dealt, "c" * 64))  # type: ignore[arg-type]
+    arena.enter(fitted_model(), study="second", created="2027")
+    assert judged(arena).judgements[1].more["pictures"] == 30
+
+
+def test_where_all_were_trained_on_that_is_told(arena: Arena) -> None:
+    dealt = {"train": arena.rows["test"], "val": arena.rows["val"], "test": arena.rows["train"]}
+    arena.add_study("second", arena.add_set(dealt, "c" * 64))  # type: ignore[arg-type]
+    arena.enter(fitted_model(), study="second", created="2027")
+    with pytest.raises(DataError, match="were trained on by one of the models"):
+        judged(arena)
+
+
 def test_a_split_that_is_not_at_hand_is_told_with_the_way_out(arena: Arena) -> None:
     arena.enter(fitted_model(), study="gone", created="2027")
     kept = arena.root.parent / "set"

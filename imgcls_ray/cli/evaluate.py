@@ -53,6 +53,7 @@ def _print(out: "Output", evaluation: "Evaluation") -> None:
     out.line(f"accuracy {metrics.accuracy:.4f}   loss {metrics.loss:.4f}   on {metrics.images} pictures")
     more: dict[str, float | None] = {f"top-{k}": share for k, share in metrics.top_k.items()}
     more |= {"Matthews": metrics.matthews, "AUC": metrics.auc_macro, "calibration error": metrics.calibration_error}
+    more |= {"by chance": metrics.calibration_error_by_chance, "without": metrics.calibration_error_debiased}
     out.line("   ".join(f"{name} {value:.4f}" for name, value in more.items() if value is not None))
     width = max(len(name) for name in ("class", "macro", *metrics.per_class))
     out.line(f"{'class':<{width}}  precision  recall      F1  pictures")

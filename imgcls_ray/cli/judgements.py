@@ -21,8 +21,9 @@ def print_promotion(out: "Output", promotion: "Promotion") -> None:
         verdict = Text(one.verdict, style=STYLES[one.verdict])
         table.add_row(one.gate, _shown(one.figure, one.unit), _shown(one.limit, one.unit), verdict)
     out.console.print(table)
+    widest = max(len(one.gate) for one in promotion.judgements)
     for one in promotion.judgements:
-        out.line(one.sentence, one.gate)
+        out.line(one.sentence, f"{one.gate:<{widest}}")
     out.line(promotion.sentence)
 
 

@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 
 from imgcls_ray.errors import DataError, ModelError
-from imgcls_ray.evaluation.reliability import expected_calibration_error, reliability
+from imgcls_ray.evaluation.reliability import (
+    debiased_error,
+    error_by_chance,
+    expected_calibration_error,
+    reliability,
+)
 
 CLIP = 1e-7
 """Probabilities are cut to [CLIP, 1 - CLIP] before the logarithm, so that one sure mistake costs 16, not infinity."""
@@ -48,6 +53,10 @@ class Metrics:
     """k -> share of pictures whose label is among the k most probable; k = 2, 3 and 5, as far as there are classes."""
     calibration_error: float
     """Expected calibration error of the highest probability, in 15 bins; see `evaluation.reliability`."""
+    calibration_error_by_chance: float
+    """What it would be on average on so many pictures if each probability was exactly right."""
+    calibration_error_debiased: float
+    """The distance of probability and accuracy (root mean square) without what chance adds."""
     confusion: list[list[int]]
     """Pictures by label (rows) and answer (columns), in the order of `per_class`."""
 
@@ -102,6 +111,8 @@ def score(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, ...])
         auc_macro=float(np.mean(list(areas.values()))) if areas else None,
         top_k={k: float((rank < k).mean()) for k in TOP if k < len(names)},
         calibration_error=expected_calibration_error(reliability(probabilities, labels)),
+        calibration_error_by_chance=error_by_chance(probabilities),
+        calibration_error_debiased=debiased_error(probabilities, labels),
         confusion=confusion.tolist(),
     )
 

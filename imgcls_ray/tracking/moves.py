@@ -25,7 +25,7 @@ PENDING = "imgcls.move"
 """Tag of a registered model: the move that is being made."""
 MOVED, GATES = "imgcls.moved", "imgcls.gates"
 """Tags of a version: its last move in words, and what the gates said of it."""
-LOCK = "registry.lock"
+LOCK = ".registry.lock"
 MAX_REASON = 500
 MAX_TAG = 4900
 """MLflow takes 5000 characters for a tag of a registered model."""

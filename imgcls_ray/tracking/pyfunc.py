@@ -48,10 +48,10 @@ class PictureModel:
 
     def _row(self, answer: Any) -> dict[str, Any]:
         if isinstance(answer, ImageError):
-            return {"error": str(answer)}
+            return dict.fromkeys(COLUMNS) | {"error": str(answer)}
         ranked = self.bundle.ranked(answer)
         scores = dict(zip(self.bundle.labels.names, map(float, answer), strict=True))
-        return {**ranked[0], "decision": self.bundle.decision(answer), "scores": scores}
+        return {**ranked[0], "decision": self.bundle.decision(answer), "scores": scores, "error": None}
 
 
 def _load_pyfunc(data_path: str) -> PictureModel:

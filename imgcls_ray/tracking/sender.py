@@ -1,6 +1,7 @@
 """The thread that carries an outbox to MLflow, however long that is away."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from imgcls_ray.tracking.outbox import Outbox
 from imgcls_ray.tracking.record import Record, grouped
 from imgcls_ray.tracking.runs import StudyRuns
 
-# Asking again will not help with these; anything else may be a server that is away, or that lets us in tomorrow.
+# Asking again will hardly help with these; anything else may be a server that is away, or that lets us in tomorrow.
 FINAL_CODES = frozenset(
     {
         "INVALID_PARAMETER_VALUE",
@@ -23,8 +24,15 @@ FINAL_CODES = frozenset(
         "NOT_IMPLEMENTED",
     }
 )
+REFUSALS = 3
+"""So often a record is refused until it is left out: when two writers add one data set at once, MLflow tells the second
+that this is a bad request."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds from one try to the next; each is twice the one before."""
+SILENT = 5.0
+"""Seconds of waiting that need no word."""
+BUSY = 10
+"""So many times the patience is had with a call that has not failed yet."""
 
 
 class Sender:
@@ -53,12 +61,15 @@ class Sender:
         while not self._is_done(min(1.0, patience)):
             if self._progress != before:
                 before, since = self._progress, time.monotonic()
-            elif time.monotonic() - since > patience or not self._thread.is_alive():
+                continue
+            waited = time.monotonic() - since
+            # A call that has not failed may be a large file on its way: MLflow itself gives up one that hangs.
+            if waited > patience * (1 if self.trouble else BUSY) or not self._thread.is_alive():
                 return False
-            elif tell is not None and self.trouble is not None:
+            if tell is not None and waited > SILENT:
                 tell(
-                    f"MLflow does not answer ({self.trouble}): {self._outbox.left} records wait for it, for up to "
-                    f"{patience:.0f} s; Ctrl-C ends it"
+                    f"MLflow does not answer ({self.trouble or 'it has a call of ours'}): {self._outbox.left} records "
+                    f"wait for it, for up to {patience:.0f} s; Ctrl-C ends it"
                 )
                 tell = None
         return True
@@ -98,16 +109,17 @@ class Sender:
 
     def _try(self, call: Callable[[], None]) -> bool:
         """Call until it succeeds or fails for good; False when the thread is to end first."""
-        pause = FIRST_PAUSE
+        pause, refusals = FIRST_PAUSE, 0
         while not self._stopped.is_set():
             try:
                 call()
             except Exception as error:  # whatever it is, it must reach the user through `errors` or `trouble`
-                if _is_final(error):
+                refusals += _is_final(error)
+                if refusals == REFUSALS:
                     logging.getLogger(__name__).debug("not recorded", exc_info=True)
                     self.errors.append(first_line(error))
                     return True
-                self.trouble = first_line(error)
+                self.trouble = trouble(error)
                 self._stopped.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
@@ -115,6 +127,18 @@ class Sender:
                 self.trouble = None
                 return True
         return False
+
+
+def trouble(error: BaseException) -> str:
+    """In a few words why a server or a database could not be used; MLflow's own message can have several lines."""
+    text = str(error)
+    if found := re.search(r"\[Errno -?\d+\] ([\w ]+)", text):
+        return found[1].strip().lower()
+    if "timed out" in text.lower():
+        return "no answer in time"
+    if found := re.search(r"failed with error code (\d+)", text):
+        return f"it answers with the error {found[1]}"
+    return first_line(error)
 
 
 def _is_final(error: Exception) -> bool:

@@ -147,8 +147,10 @@ class Tracker:
     ) -> None:
         """Add test figures and files to the study's run, and to that of its best trial, after the study ended.
 
-        `test` becomes the metrics `test_accuracy`, `test_loss`, `test_f1_macro` and the file `test_metrics.json`. The
-        trial with the number `best` has the metrics too, and `tables`: files, of which MLflow shows JSON as a table.
+        `test` becomes the metrics `test_accuracy`, `test_loss`, `test_f1_macro` of both, and the file
+        `test_metrics.json`. `tables` are the answers behind it: those in JSON, which MLflow's pages show, go to both,
+        as the pages compare studies or trials; the others to the trial with the number `best`. Without one all is the
+        study's.
 
         Raises:
             StorageError: no study was started, or its folder can't be written.
@@ -156,16 +158,17 @@ class Tracker:
         outbox = self._outbox
         if outbox is None:
             raise StorageError("Figures are recorded of a study that was started; none was.")
-        files, figures = list(artifacts), {}
+        figures: dict[str, float] = {}
+        shown = [table for table in tables if table.suffix == ".json"]
+        files = [*artifacts, *(tables if best is None else shown)]
         if test is not None:
             figures = {f"test_{name}": getattr(test, name) for name in ("accuracy", "loss", "f1_macro")}
             files.append(outbox.folder / TEST)
             write_atomic(files[-1], json.dumps(test.to_json(), indent=1).encode())
+        tags = {TABLES: json.dumps([{"path": table.name, "type": "table"} for table in shown])} if shown else {}
         now = int(time.time() * 1000)
-        outbox.add(Record(now, metrics=figures, files=self._places(files)))
+        outbox.add(Record(now, metrics=figures, tags=tags, files=self._places(files)))
         if best is not None:
-            shown = json.dumps([{"path": file.name, "type": "table"} for file in tables if file.suffix == ".json"])
-            tags = {TABLES: shown} if tables else {}
             outbox.add(Record(now, best, metrics=figures, tags=tags, files=self._places(tables)))
 
     def _places(self, files: Sequence[Path]) -> tuple[tuple[str, str], ...]:

@@ -86,7 +86,8 @@ class Versions:
             rows = []
             for one in found:
                 aliases = {alias: int(version) for alias, version in one.aliases.items()}
-                for version in client.search_model_versions(f"name = '{one.name}'"):
+                quote = '"' if "'" in one.name else "'"  # others' models may be called anything
+                for version in client.search_model_versions(f"name = {quote}{one.name}{quote}"):
                     rows.append(_version(version, aliases))
         return sorted(rows, key=lambda row: (row.model, -row.version))
 

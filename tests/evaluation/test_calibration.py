@@ -7,7 +7,13 @@ import pytest
 
 from imgcls_ray.errors import DataError
 from imgcls_ray.evaluation.calibration import calibrate, fit_temperature
-from imgcls_ray.evaluation.reliability import coverage, expected_calibration_error, reliability
+from imgcls_ray.evaluation.reliability import (
+    coverage,
+    debiased_error,
+    error_by_chance,
+    expected_calibration_error,
+    reliability,
+)
 from imgcls_ray.inference.calibration import Calibration
 
 NAMES = ("a", "b", "c", "d")
@@ -133,3 +139,33 @@ def test_what_is_no_calibration_is_refused(change):
 def test_no_picture_is_refused():
     with pytest.raises(DataError, match="at least one picture"):
         calibrate(np.zeros((0, 2)), np.zeros(0, int), ("a", "b"))
+
+
+def test_exactly_right_probabilities_have_an_error_by_chance_and_none_without_it():
+    probabilities, _ = _answers(1.0, pictures=300)
+    # Other labels from the same probabilities: the error is by chance alone, each time another one.
+    rng = np.random.default_rng(7)
+    errors, distances = [], []
+    for _ in range(200):
+        drawn = (rng.random(300)[:, None] > probabilities.cumsum(1)).sum(1).clip(0, len(NAMES) - 1)
+        errors.append(expected_calibration_error(reliability(probabilities, drawn)))
+        distances.append(debiased_error(probabilities, drawn))
+    assert error_by_chance(probabilities) == pytest.approx(np.mean(errors), abs=0.005)
+    assert error_by_chance(probabilities) > 0.03
+    assert np.median(distances) < 0.02
+
+
+def test_a_network_that_is_too_sure_is_so_without_chance_too():
+    many, few = _answers(2.5), _answers(2.5, pictures=600)
+    assert debiased_error(*many) >= expected_calibration_error(reliability(*many))
+    assert debiased_error(*few) == pytest.approx(debiased_error(*many), abs=0.03)
+
+
+def test_the_distance_without_chance_counted_by_hand():
+    # Two bins of three: 0.6 against 1/3, of whose square 1/3 x 2/3 / 2 = 1/9 is chance's, and 0.9 against 1.
+    probabilities = np.array([[0.6, 0.4]] * 3 + [[0.9, 0.1]] * 3)
+    assert debiased_error(probabilities, np.array([0, 1, 1, 0, 0, 0]), bins=2) == 0
+    # All right: no bin has any chance in it.
+    found = debiased_error(probabilities, np.zeros(6, int), bins=2)
+    assert found == pytest.approx(np.sqrt((0.4**2 + 0.1**2) / 2))
+    assert debiased_error(probabilities[:3], np.zeros(3, int)) == 0

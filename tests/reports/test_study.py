@@ -12,7 +12,7 @@ from imgcls_ray.reports.study.facts import LEAST, study_report
 from imgcls_ray.reports.study.page import PLOTS, study_page, write_study_report
 from imgcls_ray.reports.study.plots import draw_plots
 from imgcls_ray.reports.study.shown import shown
-from imgcls_ray.search.journal import ASKED, note_outcome, note_study, note_value
+from imgcls_ray.search.journal import ASKED, RESULT, note_outcome, note_study, note_value
 from imgcls_ray.search.listener import TrialOutcome
 from imgcls_ray.search.space import FROM
 from tests.reports.studies import EPOCHS, SPACE, finished, made
@@ -169,6 +169,24 @@ def test_two_objectives_have_a_front() -> None:
     assert "0 (0.7000 at 2), 1 (0.8000 at 3), 3 (0.9000 at 9)." in page.text
     assert 'id="front-figure_1"' in text
     assert 'id="curves-figure_1"' in text
+
+
+def test_an_ensemble_is_what_the_model_is_made_of() -> None:
+    study = finished(made(6))
+    members = [{"trial": 2, "weight": 0.6, "temperature": 1.0}, {"trial": 5, "weight": 0.4, "temperature": 1.0}]
+    result = study.user_attrs[RESULT]
+    decided = {"accepted": True, "sentence": "an ensemble of 2 trials is accepted: log loss -0.02", "members": members}
+    note_study(study, RESULT, {**result, "ensemble": decided})
+    assert study_report(study).joined == (2, 5)
+    text, _ = page_of(study)
+    assert "The model is made of trials 2, 5 together." in text
+    assert "gives the ensemble an accuracy" in text
+    assert "An ensemble of 2 trials is accepted" in text
+    note_study(study, RESULT, {**result, "ensemble": {**decided, "accepted": False, "sentence": "no ensemble: none"}})
+    text, _ = page_of(study)
+    assert "The model is made of the defaults" in text
+    assert "gives trial 0 an accuracy" in text
+    assert "No ensemble: none." in text
 
 
 def test_names_of_others_are_text() -> None:

@@ -33,11 +33,11 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def unsent(storage: Path, bundle: Path) -> str:
-    """A study that ended while its server was away; the address of that."""
+    """A study that was to be recorded under the storage, as if a server there had been away; the server's address."""
     folder, uri = storage / "studies" / INFO.name, f"http://127.0.0.1:{free_port()}"
     settings = TrackingSettings(uri=uri)
     StudyRecord(INFO.name, "/pictures", 3, {}).write(folder)
-    write_settings(folder / "settings.yaml", RunSettings(data="/pictures", tracking=settings))
+    write_settings(folder / "settings.yaml", RunSettings(data="/pictures"))
     with Tracker(storage, settings, patience=0.5) as tracker:
         tell_study(tracker.listener(), (outcome(0, 0.5), outcome(1, 0.7)))
         tracker.log_study(None, [folder / "settings.yaml"])
@@ -51,22 +51,31 @@ def unsent(storage: Path, bundle: Path) -> str:
 
 
 def test_what_is_left_is_sent_once_and_the_model_registered(unsent: str, storage: Path, bundle: Path) -> None:
-    here = f"sqlite:///{storage}/mlflow.db"
-    first = track(INFO.name, str(storage), here)
+    first = track(INFO.name, str(storage))
     assert first.sent == first.records > 5
     assert first.model is not None
     assert (first.model.name, first.model.version) == ("pets", 1)
     assert resolve("models:/pets/1", storage).is_dir()
     document = json.loads((storage / "studies" / INFO.name / RESULT).read_bytes())
     assert (document["model"]["version"], document["unsent"]) == (1, None)
-    again = track(INFO.name, str(storage), here)
+    again = track(INFO.name, str(storage))
     assert (again.sent, again.records, again.run, again.model) == (0, first.records, first.run, None)
+
+
+def test_another_address_gets_all_of_it_once(unsent: str, storage: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/other.db"
+    first, again = track(INFO.name, str(storage), uri), track(INFO.name, str(storage), uri)
+    assert (first.sent, again.sent, again.run) == (first.records, 0, first.run)
+    assert first.model is not None
+    assert first.model == again.model
+    document = json.loads((storage / "studies" / INFO.name / RESULT).read_bytes())
+    assert document["model"]["version"] is None, "where it was to be recorded it is still missing"
 
 
 def test_a_server_that_is_still_away_is_told(unsent: str, storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imgcls_ray.tracking.tracker.PATIENCE", 0.5)
     with pytest.raises(ClusterError, match="imgcls track"):
-        track(INFO.name, str(storage))
+        track(INFO.name, str(storage), unsent)
 
 
 def test_a_study_that_runs_or_has_nothing_to_send_is_told(storage: Path) -> None:

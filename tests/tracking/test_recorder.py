@@ -31,7 +31,7 @@ def test_a_trial_has_its_settings_its_conditions_its_epochs_and_its_end(tmp_path
     assert first.start["imgcls.trial"] == "0"
     assert first.params == {"dropout": "0.3"}
     assert first.tags["imgcls.seed"] == "7"
-    assert first.tags["imgcls.data.test_fingerprint"] == "3" * 64
+    assert first.tags["imgcls.data.test_fingerprint"] == "3" * 12
     assert [(epoch.step, epoch.metrics["loss"]) for epoch in epochs] == [(1, 1.0), (2, 0.5)]
     assert (end.status, end.tags[STATE], end.metrics["best_val_accuracy"]) == ("FINISHED", "complete", 0.5)
     assert [split.context for split in data.data] == ["training", "validation", "test"], "trial 0 is the best"

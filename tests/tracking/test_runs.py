@@ -47,10 +47,11 @@ class Broken:
 class Sending:
     """A study's outbox, which is sent as the thread would."""
 
-    def __init__(self, tracker: Tracker, folder: Path) -> None:
+    def __init__(self, tracker: Tracker, folder: Path, trials: int = 2) -> None:
         self.folder, self.client, self.storage = folder, tracker.client, tracker.storage
         self.experiment = experiment_id(tracker.client, tracker.uri, tracker.storage)
-        tell_study(Recorder(str(folder), lambda name: Outbox(folder, "here")), (outcome(0, 0.6), outcome(1, 0.8)))
+        self.trials = tuple(outcome(number, 0.6 + number / 10) for number in range(trials))
+        tell_study(Recorder(str(folder), lambda name: Outbox(folder, "here")), self.trials)
 
     def send(self, client: Any) -> str:
         outbox = Outbox(self.folder, "here")
@@ -74,12 +75,13 @@ class Sending:
         assert [run.info.run_id for run in found] == [parent]
         assert found[0].info.status == "FINISHED"
         children = self.client.search_runs([self.experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
-        assert sorted(run.data.tags["imgcls.trial"] for run in children) == ["0", "1"]
+        numbers = [str(trial.number) for trial in self.trials]
+        assert sorted(run.data.tags["imgcls.trial"] for run in children) == numbers
         for run in children:
             history = self.client.get_metric_history(run.info.run_id, "loss")
             assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5)]
             assert run.info.status == "FINISHED"
-            assert (run.data.tags.get(BEST) == "true") == (run.data.tags["imgcls.trial"] == "1")
+            assert (run.data.tags.get(BEST) == "true") == (run.data.tags["imgcls.trial"] == numbers[-1])
 
 
 def calls_of(sending: Sending) -> int:
@@ -91,10 +93,10 @@ def calls_of(sending: Sending) -> int:
 def test_a_writer_that_is_killed_after_any_call_and_started_again_makes_nothing_twice(
     tracker: Tracker, tmp_path: Path
 ) -> None:
-    total = calls_of(Sending(tracker, tmp_path / "whole"))
+    total = calls_of(Sending(tracker, tmp_path / "whole", trials=1))
     assert total > 10
     for at in range(1, total + 1):
-        sending = Sending(tracker, tmp_path / str(at))
+        sending = Sending(tracker, tmp_path / str(at), trials=1)
         with pytest.raises(Killed):
             sending.send(Broken(tracker.client, at, Killed()))
         sending.check(sending.send(tracker.client))

@@ -11,7 +11,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from imgcls_ray.tracking.outbox import Outbox
 from imgcls_ray.tracking.record import Record
-from imgcls_ray.tracking.sender import Sender
+from imgcls_ray.tracking.sender import Sender, trouble
 
 
 class FakeRuns:
@@ -80,7 +80,11 @@ def test_a_server_that_is_away_when_it_is_opened_and_later_loses_nothing(tmp_pat
     thread.stop()
 
 
-def test_what_a_server_that_stays_away_has_not_got_waits_for_the_next_start(tmp_path: Path) -> None:
+def test_what_a_server_that_stays_away_has_not_got_waits_for_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgcls_ray.tracking.sender.SILENT", 0.2)
+
     def away(record: Record) -> None:
         if record.at == 2:
             raise MlflowException("connection refused")
@@ -109,6 +113,19 @@ def test_a_server_that_knows_nothing_of_the_study_is_sent_all_of_it(tmp_path: Pa
     assert thread.flush(60)
     assert runs.written == [0, 1, 2]
     thread.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("failed with exception NewConnectionError('[Errno 111] Connection refused'))", "connection refused"),
+        ("failed with exception ReadTimeoutError('Read timed out. (read timeout=20)'))", "no answer in time"),
+        ("API request failed with error code 503 != 200. Body: '<html>'", "it answers with the error 503"),
+        ("(sqlite3.OperationalError) locked\n[SQL: INSERT ...]", "(sqlite3.OperationalError) locked"),
+    ],
+)
+def test_trouble_is_told_in_a_few_words(text: str, words: str) -> None:
+    assert trouble(MlflowException(text)) == words
 
 
 @pytest.mark.parametrize(

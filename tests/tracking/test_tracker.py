@@ -10,6 +10,8 @@ import pytest
 from imgcls_ray.config import TrackingSettings
 from imgcls_ray.errors import StorageError
 from imgcls_ray.evaluation.metrics import score
+from imgcls_ray.evaluation.predictions import Predictions
+from imgcls_ray.inference.calibration import Calibration
 from imgcls_ray.search.listener import TrialOutcome
 from imgcls_ray.search.objective import Second
 from imgcls_ray.tracking.tracker import Tracker
@@ -84,6 +86,31 @@ def test_test_figures_and_files_go_to_the_parent(tracker: Tracker, tmp_path: Pat
     assert names == {"settings.yaml", "test_metrics.json"}
 
 
+def test_the_table_of_predictions_is_one_for_mlflow(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # `load_table` asks the address that is set for the whole program.
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", tracker.uri)
+    tell_study(tracker.listener(), TRIALS)
+    answers = Predictions(("a/1.png", "b/2.png"), np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), ("a", "b"))
+    tracker.log_study(None, [], 1, answers.write(tmp_path, Calibration()))
+    experiment = tracker.client.get_run(tracker.run_id).info.experiment_id
+    best = children(tracker)["trial-001"].info.run_id
+    for run in (tracker.run_id, best):
+        table = tracker.client.load_table(experiment, "predictions.json", [run])
+        assert table["key"].tolist() == ["b/2.png", "a/1.png"]
+        assert table["score b"].tolist() == [0.4, 0.1]
+    assert {file.path for file in tracker.client.list_artifacts(best)} == {"predictions.json", "predictions.parquet"}
+
+
+def test_a_trial_that_is_beaten_after_the_study_was_taken_up_is_no_longer_the_best(storage: Path) -> None:
+    for trials, best in ((TRIALS, 1), ((*TRIALS, outcome(4, 0.9)), 4)):
+        with Tracker(storage, TrackingSettings()) as tracker:
+            tell_study(tracker.listener(), trials)
+            marked = {(name, tag) for name, run in children(tracker).items() for tag in run.data.tags}
+        assert {name for name, tag in marked if tag in ("imgcls.best", "imgcls.leader")} == {f"trial-00{best}"}
+
+
 def test_a_study_taken_up_again_goes_on_in_its_runs(storage: Path) -> None:
     with pytest.raises(RuntimeError, match="power"), Tracker(storage, TrackingSettings()) as cut:
         listener = cut.listener()
@@ -113,6 +140,22 @@ def test_studies_of_one_name_in_two_storage_roots_stay_apart(storage: Path, tmp_
             tell_study(tracker.listener(), TRIALS[:1])
             ids.add(tracker.run_id)
     assert len(ids) == 2
+
+
+def test_many_writers_at_once_lose_nothing(storage: Path) -> None:
+    """Benchmarks/writers.py has 32, each a process of its own."""
+    trackers = [Tracker(storage, TrackingSettings()) for _ in range(8)]
+    for number, tracker in enumerate(trackers):
+        listener = tracker.listener()
+        listener.study_started(replace(INFO, name=f"pets-{number}"))
+        listener.trial_started(0, TRIALS[0].params)
+    for epoch in range(1, 21):
+        for number, tracker in enumerate(trackers):
+            tracker.listener().epoch_ended(0, epoch, {"val_loss": number + epoch / 100})
+    for number, tracker in enumerate(trackers):
+        history = tracker.client.get_metric_history(children(tracker)["trial-000"].info.run_id, "val_loss")
+        assert [(point.step, point.value) for point in history] == [(n, number + n / 100) for n in range(1, 21)]
+        tracker.close()
 
 
 def test_odd_names_and_values_arrive(tracker: Tracker) -> None:

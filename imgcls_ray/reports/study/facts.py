@@ -36,6 +36,7 @@ def study_report(study: optuna.Study) -> StudyReport:
     states = Counter(row.state for row in table)
     asked = study.user_attrs.get(ASKED, {})
     result = study.user_attrs.get(RESULT, {})
+    ensemble = result.get("ensemble") or {}
     settings = asked.get("settings", {})
     objective = Objective(settings.get("search.objective", "val_accuracy"))
     second = second_of(settings.get("search.second_objective", "none"))
@@ -59,6 +60,8 @@ def study_report(study: optuna.Study) -> StudyReport:
         leader=scored[0] if scored else None,
         defaults=next((row for row in table if row.number == 0), None),
         used=result.get("used"),
+        joined=tuple(one["trial"] for one in ensemble["members"]) if ensemble.get("accepted") else (),
+        ensemble=ensemble.get("sentence"),
         certainty=Certainty.from_json(result["certainty"]) if result.get("certainty") else None,
         test=result.get("test"),
         second=f"{second.words}, {second.unit}" if second else None,

@@ -66,10 +66,14 @@ class StudyReport:
     leader: TrialRow | None
     defaults: TrialRow | None
     used: int | None
-    """The trial that the model was made of; None while there is none."""
+    """The trial to use; None while there is none. The model is made of it, or of an ensemble that takes its place."""
+    joined: tuple[int, ...]
+    """The trials of that ensemble, the heaviest first; none where there is none."""
+    ensemble: str | None
+    """What was decided about an ensemble, in a sentence; None where none was considered."""
     certainty: Certainty | None
     test: Mapping[str, float] | None
-    """Of the trial that is used, measured once: `accuracy`, `f1_macro`, `loss`, `images`."""
+    """Of what the model was made of, measured once: `accuracy`, `f1_macro`, `loss`, `images`."""
     second: str | None
     """The second objective for the reader, with its unit; None where there is none."""
     front: tuple[TrialRow, ...]
