@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,9 @@ import numpy as np
 from imgcls_ray.config.settings import SourceSettings
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.data.sources import Source, check_source, list_source
-from imgcls_ray.errors import DataError, ImageError
+from imgcls_ray.errors import DataError, ImageError, SettingsError
 from imgcls_ray.evaluation.metrics import Metrics, score
+from imgcls_ray.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
     from imgcls_ray.bundle.bundle import Bundle
@@ -47,6 +48,10 @@ class Evaluation:
     metrics: Metrics
     rejected: dict[str, str]
     """Path -> reason of each picture that can't be decoded or has no label; these count in no figure."""
+    predictions: Predictions = field(compare=False, repr=False)
+    """The answers themselves, calibrated."""
+    source: Source = field(compare=False, repr=False)
+    """What was evaluated on."""
 
     def to_json(self) -> dict[str, Any]:
         """The metrics, with the rejected pictures beside them."""
@@ -109,7 +114,7 @@ def evaluate(
         DataError: the data can't be used, has a class that the model does not know, or no picture can be decoded.
     """
     source = list_source(data, settings, bundle.labels, unpack)
-    probabilities, labels = [], []
+    probabilities, labels, keys = [], [], []
     rejected = {item.path: item.refused for item in source.items if item.refused}
     with ThreadPoolExecutor() as pool:
         for items in _batches([item for item in source.items if not item.refused]):
@@ -120,11 +125,51 @@ def evaluate(
                     rejected[item.path] = outcome.reason
                 else:
                     labels.append(bundle.labels.index(item.label))
+                    keys.append(item.path)
             if images:
                 probabilities.append(bundle.predict(np.stack(images)))
     if not labels:
         raise DataError(f"None of the {len(rejected)} files in '{data}' can be decoded as a picture.")
-    return Evaluation(score(np.concatenate(probabilities), np.array(labels), bundle.labels.names), rejected)
+    found = Predictions(tuple(keys), np.array(labels), np.concatenate(probabilities), bundle.labels.names)
+    return Evaluation(score(found.probabilities, found.labels, found.names), rejected, found, source)
+
+
+def write_report(file: Path, bundle: "Bundle", evaluation: Evaluation) -> list[Path]:
+    """Write the report of a model on labelled data as one page, and its facts beside it as JSON; returns both.
+
+    Args:
+        file: of the page, such as `report.html`; the facts are `report.json` then.
+        bundle: the model.
+        evaluation: what `evaluate` found of it.
+
+    Raises:
+        SettingsError: `file` names no place for a page.
+        StorageError: it can't be written.
+    """
+    from imgcls_ray.reports.model.album import SourceAlbum
+    from imgcls_ray.reports.model.page import about, write_model_report
+
+    check_page(file)
+    told = about(bundle, evaluation.source.name, evaluation.rejected)
+    album = SourceAlbum(evaluation.source.reader, bundle.pixels)
+    return write_model_report(file, bundle, told, evaluation.predictions, album)
+
+
+def check_page(file: Path) -> None:
+    """Tell of a place that no page can be written to, before a model is loaded for it.
+
+    Raises:
+        SettingsError: a folder, a file in a folder that is not there, or a name that the JSON beside it needs.
+    """
+    if file.is_dir():
+        wrong = "which is a folder"
+    elif file.suffix == ".json":
+        wrong = "which is where its JSON goes"
+    elif not file.parent.is_dir():
+        wrong = "whose folder does not exist"
+    else:
+        return
+    raise SettingsError(f"A report is written to a file such as report.html; received '{file}', {wrong}.")
 
 
 def _decoded(source: Source, path: str, bundle: "Bundle") -> np.ndarray | ImageError:

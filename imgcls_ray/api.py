@@ -10,7 +10,7 @@ print(api.evaluate(model, "more-pictures").metrics.accuracy)
 
 from pathlib import Path
 
-from imgcls_ray.answers import Answer, Evaluation, classify, evaluate
+from imgcls_ray.answers import Answer, Evaluation, classify, evaluate, write_report
 from imgcls_ray.bundle.bundle import Bundle, load_bundle
 from imgcls_ray.config import (
     GateSettings,
@@ -71,6 +71,7 @@ __all__ = [
     "split_and_augment",
     "track",
     "update",
+    "write_report",
 ]
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from imgcls_ray.stages import FineTuner
     from imgcls_ray.tracking.tracker import Tracker
     from imgcls_ray.training.job import TrialData
+    from imgcls_ray.winner import Winner
 
 
 @dataclass
@@ -148,6 +149,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         unsent=found.unsent,
         bundle=str(found.bundle),
         report=str(plan.storage.study(plan.study) / REPORT),
+        model_report=str(found.page),
         storage=str(plan.storage.root),
         data=str(first.path),
         reused={"preprocess": all(item.reused for item in sets.values()), "embed": embedder.computed == 0},
@@ -170,6 +172,7 @@ class _Found:
     model: Registered | None
     unsent: str | None
     bundle: Path
+    page: Path
 
 
 def _search(
@@ -232,14 +235,15 @@ def _search(
     measured = measure_stages(study, outcome, None if used else metrics, sets)
     stages = {name: StageResult(trial, test) for name, (trial, test) in measured.items()}
     certainty = standing(outcome, answers)
+    page, facts = _model_report(plan, winner, sets)
     seconds = clock.lap()
     listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
     tables = winner.predictions.write(study.folder, bundle.calibration)
-    files = [study.folder / SETTINGS, *_report(study, outcome, certainty, ensemble, metrics)]
+    files = [study.folder / SETTINGS, page, facts, *_report(study, outcome, certainty, ensemble, metrics)]
     trial = None if used else outcome.best.number  # an ensemble's figures are of no single trial
     tracker.log_study(metrics, files, trial, tables)
     registered, unsent = deliver(tracker, bundle.path, plan.model_name, listener.study_told, metrics.accuracy)
-    return _Found(outcome, certainty, ensemble, metrics, stages, seconds, registered, unsent, bundle.path)
+    return _Found(outcome, certainty, ensemble, metrics, stages, seconds, registered, unsent, bundle.path, page)
 
 
 def _report(
@@ -260,6 +264,19 @@ def _report(
     }
     note_result(study.folder, outcome.name, result)
     return write_study_report(study.folder, read_study(study.folder, outcome.name))
+
+
+def _model_report(plan: Plan, winner: "Winner", sets: dict[Size, Preprocessed]) -> list[Path]:
+    """The page of the model and its JSON, in the study's folder."""
+    from imgcls_ray.reports.model.album import ShardAlbum, SourceAlbum
+    from imgcls_ray.reports.model.page import MODEL_REPORT, about, write_model_report
+
+    pixels = winner.bundle.pixels
+    found = sets[Size(pixels.height, pixels.width)]
+    album = SourceAlbum(plan.source.reader, pixels) if plan.source else ShardAlbum(found, "test")
+    told = about(winner.bundle, f"the test split of {found.index.name}")
+    file = plan.storage.study(plan.study) / MODEL_REPORT
+    return write_model_report(file, winner.bundle, told, winner.predictions, album)
 
 
 def _before(plan: Plan, listener: RunListener) -> "tuple[FrozenTrial, ...]":

@@ -62,6 +62,8 @@ class RunResult:
     storage: str
     report: str
     """The study's page."""
+    model_report: str
+    """The page of its model."""
     data: str
     """The preprocessed set, of the first image size where there are several."""
     reused: dict[str, bool]
@@ -101,6 +103,7 @@ class RunResult:
                 "version": self.model.version if self.model else None,
                 "alias": self.model.alias if self.model else None,
                 "bundle": self.bundle,
+                "report": self.model_report,
             },
             "unsent": self.unsent,
             "report": self.report,

@@ -1,49 +1,48 @@
 """The HTTP layer: routes, limits and documentation around a predictor. It knows nothing of Ray."""
 
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import Annotated
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.middleware.cors import CORSMiddleware
 
 from imgcls_ray import __version__
-from imgcls_ray.errors import ImgclsError
 from serve import handlers
+from serve.answering import Answering
+from serve.asked import read_asked
+from serve.explain import explain_router
+from serve.explaining import Explain
+from serve.gate import Gate
+from serve.inference import inference_router
+from serve.keys import ApiKeys
 from serve.limits import BodyLimit
+from serve.meters import Meters
+from serve.openapi import ANSWERS, BODY, refusals
 from serve.predictor import Predictor
-from serve.schemas import Classified, Live, Ready, Refused
+from serve.rate import RateLimit
+from serve.requestlog import RequestLog
+from serve.schemas import Labels, Live, ModelInfo, Ready
 from serve.settings import ServeSettings
-from serve.upload import FIELD, read_pictures
+from serve.shapes import shaped
+from serve.watch import Watch
 
-_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": [FIELD],
-                "properties": {
-                    FIELD: {
-                        "type": "string",
-                        "format": "binary",
-                        "description": "One picture: JPEG, PNG, TIFF, BMP, GIF or WebP.",
-                    }
-                },
-            },
-            "encoding": {FIELD: {"contentType": "image/jpeg, image/png, image/tiff, application/octet-stream"}},
-        }
-    },
-}
+_POLICY = (
+    "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' blob: data:; "
+    "frame-ancestors 'none'"
+)
+"""Of our pages: nothing comes from elsewhere, no other page may frame them; `blob:` is the picture that was chosen."""
 
 
-def _refusals(**reasons: str) -> dict[int | str, dict[str, Any]]:
-    return {int(name[1:]): {"model": Refused, "description": reason} for name, reason in reasons.items()}
-
-
-def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
-    """The FastAPI application that answers with `predictor` within the limits of `settings`.
+def build_app(predictor: Predictor, settings: ServeSettings, explain: Explain | None = None) -> FastAPI:
+    """The FastAPI application that answers with `predictor` within the limits of `settings`, and with `explain` why.
 
     `/docs` is a page of our own: FastAPI's loads its scripts from the internet, which many clusters don't have.
+
+    Raises:
+        SettingsError: API keys are asked for and there are none.
     """
     app = FastAPI(
         title="imgcls",
@@ -53,32 +52,67 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    meters = Meters()
+    answering = Answering(predictor, settings, meters)
+    # The last one is the first that sees a request.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        Gate,
+        keys=ApiKeys(Path(settings.api_keys) if settings.api_keys else None) if settings.auth else None,
+        rate=RateLimit(settings.rate_limit) if settings.rate_limit else None,
+    )
+    if settings.cors:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors, allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(Watch, meters=meters, log=RequestLog(settings.request_log) if settings.request_log else None)
     handlers.install(app)
+    _classifying(app, answering)
+    if explain is not None:
+        app.include_router(explain_router(predictor, explain))
+    _watching(app, predictor, meters)
+    app.include_router(inference_router(answering))
+    return app
 
+
+def _classifying(app: FastAPI, answering: Answering) -> None:
     @app.post(
         "/classify",
         operation_id="classify",
-        summary="Classify one picture",
-        response_model=Classified,
-        response_description="Every class with its probability, highest first.",
-        openapi_extra={"requestBody": _BODY},
-        responses=_refusals(
-            _400="The form or the picture is broken.",
+        summary="Classify pictures",
+        response_description="The classes of each picture with their probabilities, highest first.",
+        openapi_extra={"requestBody": BODY},
+        responses=refusals(
+            _400="The body or the picture is broken.",
+            _401="No API key, or an unknown one.",
             _413="The body has too many bytes or the picture too many pixels.",
-            _415="The request is not multipart/form-data.",
-            _422=f"The form has no file, or several, in the field {FIELD}.",
+            _415="The body is neither a form nor a picture nor JSON.",
+            _422="There is no picture, or too many.",
+            _429="You ask too often; try again after the seconds in Retry-After.",
             _503="Too many requests are in work; try again after the seconds in Retry-After.",
-        ),
+        )
+        | {200: {"model": ANSWERS}},
     )
-    async def classify(request: Request) -> Classified:
-        with predictor.slot():
-            pictures = await read_pictures(request)
-            [answer] = await predictor.classify(pictures)
-        if isinstance(answer, ImgclsError):
-            raise answer
-        return answer
+    async def classify(
+        request: Request,
+        top_k: Annotated[int | None, Query(ge=1, description="Classes to name; all by default.")] = None,
+    ) -> Response:
+        with answering.predictor.slot():
+            with request.state.stages.timed("read"):
+                asked = await read_asked(request)
+            answers = await answering.answers(request, asked.pictures)
+        # Not by FastAPI's own way: it would check each answer against its model, which takes longer than the model.
+        about = {"model": request.state.model, "request_id": request.state.request_id}
+        return JSONResponse(shaped(asked, answers, top_k) | about)
 
+    @app.get("/labels", operation_id="labels", summary="The classes, in the order of scores")
+    async def labels() -> Labels:
+        return Labels(labels=list(answering.predictor.labels))
+
+    @app.get("/model", operation_id="model", summary="The model that answers")
+    async def model() -> ModelInfo:
+        return answering.predictor.info
+
+
+def _watching(app: FastAPI, predictor: Predictor, meters: Meters) -> None:
     @app.get("/livez", operation_id="livez", summary="Is the process up?", response_description="It is.")
     async def livez() -> Live:
         return Live()
@@ -89,21 +123,26 @@ def build_app(predictor: Predictor, settings: ServeSettings) -> FastAPI:
         summary="Is the model loaded and warmed up?",
         response_model=Ready,
         response_description="It is, and this is the model.",
-        responses=_refusals(_503="Not yet."),
+        responses=refusals(_503="Not yet."),
     )
-    async def readyz() -> Ready | JSONResponse:
+    async def readyz(request: Request) -> Ready | JSONResponse:
         if not predictor.ready:
-            return JSONResponse(
-                {"success": False, "error": "The model is still being loaded."}, 503, {"Retry-After": "1"}
-            )
+            return handlers.refusal(request, 503, "The model is still being loaded.", {"Retry-After": "1"})
         return Ready(model=predictor.info)
+
+    @app.get("/metrics", operation_id="metrics", summary="Figures for Prometheus", response_class=Response)
+    async def metrics() -> Response:
+        return Response(meters.page(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(files("serve").joinpath("static", "docs.html").read_text("utf-8"))
+        return _page("docs.html")
 
     @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
-        return RedirectResponse("/docs")
+    async def page() -> HTMLResponse:
+        return _page("page.html")
 
-    return app
+
+def _page(name: str) -> HTMLResponse:
+    text = files("serve").joinpath("static", name).read_text("utf-8")
+    return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"})

@@ -1,4 +1,5 @@
-"""The Ray Serve deployment: page, decoding and model in one replica, since each hop through a handle costs."""
+"""The Ray Serve deployments: page, decoding and model in one replica, since each hop through a handle costs; heat maps
+in another, which is there only while somebody asks for them."""
 
 import logging
 import sys
@@ -9,27 +10,57 @@ from serve.settings import ServeSettings
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray.serve import Application
+    from ray.serve.handle import DeploymentHandle
 
-_NAME = "Classifier"
+    from serve.explaining import Explained, NotExplained
+
+_NAME, _EXPLAINER = "Classifier", "Explainer"
+_ONGOING = 2
+"""Requests in work for each CPU of a replica, on average, above which another replica is started: one that is decoded
+or classified, one that is read or written."""
+_IDLE_SECONDS = 600
+"""After which the replica that draws heat maps ends."""
 
 
 class Classifier:
     """One replica: loads and warms the bundle when it starts, and fails to start when the bundle's checks fail."""
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, explainer: "DeploymentHandle | None" = None) -> None:
         from serve.loading import load_predictor
         from serve.loopback import keep_replica_on_loopback
 
         keep_replica_on_loopback()
         _log_to_stderr()
-        self._settings = settings
+        self._settings, self._explainer = settings, explainer
         self._predictor = load_predictor(settings)
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         # Serve calls this after the constructor, in the replica: an application is never pickled.
         from serve.app import build_app
 
-        return build_app(self._predictor, self._settings)
+        return build_app(self._predictor, self._settings, self._explain if self._explainer else None)
+
+    async def _explain(self, picture: bytes, label: str | None) -> "Explained | NotExplained":
+        if self._explainer is None:
+            raise RuntimeError("there is no explainer")
+        answer: Explained | NotExplained = await self._explainer.remote(picture, label)
+        return answer
+
+
+class HeatMaps:
+    """One replica that draws heat maps; it starts with the first request and ends when nobody has asked for long."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        from serve.loading import load_explainer
+        from serve.loopback import keep_replica_on_loopback
+
+        keep_replica_on_loopback()
+        _log_to_stderr()
+        self._explainer = load_explainer(settings)
+
+    def __call__(self, picture: bytes, label: str | None) -> "Explained | NotExplained":
+        """See `Explainer.explain`."""
+        return self._explainer.explain(picture, label)
 
 
 def build(args: ServeSettings) -> "Application":
@@ -43,11 +74,38 @@ def build(args: ServeSettings) -> "Application":
         # /livez and /readyz still get through to a replica that is full.
         max_ongoing_requests=2 * args.max_waiting + 16,
         max_queued_requests=4 * args.max_waiting + 64,
+        autoscaling_config={
+            "min_replicas": args.min_replicas,
+            "max_replicas": max(args.min_replicas, args.max_replicas),
+            "target_ongoing_requests": _ONGOING * args.cpus,
+        },
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
         graceful_shutdown_timeout_s=5,
         graceful_shutdown_wait_loop_s=0.1,
     )
-    return deployment.bind(args)
+    return deployment.bind(args, _explainer(args) if args.explain else None)
+
+
+def _explainer(args: ServeSettings) -> "Application":
+    from ray import serve
+
+    return serve.deployment(
+        HeatMaps,
+        name=_EXPLAINER,
+        autoscaling_config={
+            "min_replicas": 0,
+            "initial_replicas": 0,
+            "max_replicas": 1,
+            "downscale_delay_s": _IDLE_SECONDS,
+            "downscale_to_zero_delay_s": _IDLE_SECONDS,
+        },
+        max_ongoing_requests=4,
+        max_queued_requests=args.max_waiting,
+        # What is asked for now and then must not keep a CPU from the replicas that classify.
+        ray_actor_options={"num_cpus": 0, "num_gpus": 0},
+        graceful_shutdown_timeout_s=5,
+        graceful_shutdown_wait_loop_s=0.1,
+    ).bind(args)
 
 
 def _log_to_stderr() -> None:

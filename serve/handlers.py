@@ -3,6 +3,7 @@
 import logging
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -11,18 +12,34 @@ from imgcls_ray.errors import ImgclsError
 
 logger = logging.getLogger("serve")
 
-_PATHS = "POST /classify, GET /livez, GET /readyz, GET /docs and GET /openapi.json"
+ID = "X-Request-ID"
+"""The header with a request's id, in both directions."""
+
+_PATHS = (
+    "POST /classify, POST /explain, GET /labels, GET /model, GET /livez, GET /readyz, GET /metrics, GET /docs, "
+    "GET /openapi.json and the Open Inference Protocol below /v2"
+)
 
 
-def _answer(request: Request, status: int, error: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def refusal(request: Request, status: int, error: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The answer to a request that is refused, told in the log as well."""
     client = request.client.host if request.client else "-"
-    logger.warning("%s %s %r: %d %s", client, request.method, request.url.path[:200], status, error)
-    return JSONResponse({"success": False, "error": error}, status, headers)
+    known = request.state.request_id
+    logger.warning("%s %s %s %r: %d %s", known, client, request.method, request.url.path[:200], status, error)
+    request.state.error = error
+    return JSONResponse({"success": False, "error": error, "request_id": known}, status, headers)
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
     status = getattr(error, "http_status", 500)
-    return _answer(request, status, str(error), {"Retry-After": "1"} if status == 503 else None)
+    return refusal(request, status, str(error), {"Retry-After": "1"} if status == 503 else None)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        return await _bug(request, error)
+    first = error.errors()[0]
+    return refusal(request, 422, f"The parameter {first['loc'][-1]!r} can't be used: {first['msg']}.")
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -36,21 +53,24 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         sentence = (
             f"{request.method} is not answered at this path; it takes {headers.get('Allow', headers.get('allow'))}."
         )
-    return _answer(request, error.status_code, sentence, headers)
+    return refusal(request, error.status_code, sentence, headers)
 
 
 async def _gone(request: Request, _error: Exception) -> JSONResponse:
-    return _answer(request, 400, "The connection ended before the whole request had arrived.")
+    return refusal(request, 400, "The connection ended before the whole request had arrived.")
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
     logger.error("Unexpected error", exc_info=error)
-    return _answer(request, 500, "The service failed to answer this request; its log says why.")
+    answer = refusal(request, 500, "The service failed to answer this request; its log says why.")
+    answer.headers[ID] = request.state.request_id  # this answer does not pass through serve.watch
+    return answer
 
 
 def install(app: FastAPI) -> None:
     """Let `app` answer every error with a JSON sentence."""
     app.add_exception_handler(ImgclsError, _told)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)

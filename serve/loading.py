@@ -5,6 +5,7 @@ from pathlib import Path
 from imgcls_ray.bundle.bundle import load_bundle
 from imgcls_ray.inference.device import claim
 from imgcls_ray.tracking.registry import resolve
+from serve.explaining import Explainer
 from serve.predictor import Predictor
 from serve.settings import ServeSettings
 
@@ -41,3 +42,15 @@ def load_predictor(settings: ServeSettings) -> Predictor:
     predictor = Predictor(load_bundle(locate(settings), settings.cpus), settings)
     predictor.warm_up()
     return predictor
+
+
+def load_explainer(settings: ServeSettings) -> Explainer:
+    """Load and check the bundle for heat maps, and trace their graph.
+
+    Raises:
+        ModelError: as `load_predictor`.
+    """
+    claim(settings.cpus)
+    explainer = Explainer(load_bundle(locate(settings)))
+    explainer.warm_up()
+    return explainer

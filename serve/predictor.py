@@ -1,6 +1,7 @@
 """The model behind the HTTP layer: its own threads, its limits, its answers."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from imgcls_ray.data.pixels import read_header
 from imgcls_ray.errors import ImageError, ImgclsError
+from serve.answer import Answer
 from serve.errors import RequestRefused
-from serve.schemas import Classified, ModelInfo, Prediction
+from serve.schemas import ModelInfo
 from serve.settings import ServeSettings
+from serve.stages import Stages
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,25 +27,33 @@ class Predictor:
     With one CPU there are still two threads: a picture that takes long to decode does not hold up the small ones.
     """
 
-    def __init__(self, bundle: "Bundle", settings: ServeSettings) -> None:
+    def __init__(self, bundle: "Bundle", settings: ServeSettings, version: str | None = None) -> None:
         self._bundle = bundle
+        self._version = version
         self._max_pixels = settings.max_pixels
         self._max_waiting = settings.max_waiting
         self._threads = ThreadPoolExecutor(max(2, settings.cpus), thread_name_prefix="predict")
-        self._waiting = 0
+        self.waiting = 0
+        """Requests in work."""
         self.ready = False
 
     @property
     def info(self) -> ModelInfo:
-        """What the model is, for `/readyz`."""
+        """What the model is."""
         pixels = self._bundle.pixels
         return ModelInfo(
             name=self._bundle.card.name,
+            version=self._version,
             labels=len(self._bundle.labels),
             height=pixels.height,
             width=pixels.width,
             colorspace=pixels.colorspace,
         )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of scores."""
+        return self._bundle.labels.names
 
     def warm_up(self) -> None:
         """Run the model once in each batch size; from here on the service is ready."""
@@ -56,32 +67,35 @@ class Predictor:
         Raises:
             RequestRefused: 503, `max_waiting` requests are in work already.
         """
-        if self._waiting >= self._max_waiting:
-            raise RequestRefused(503, f"The service has {self._waiting} requests in work; try again in a second.")
-        self._waiting += 1
+        if self.waiting >= self._max_waiting:
+            raise RequestRefused(503, f"The service has {self.waiting} requests in work; try again in a second.")
+        self.waiting += 1
         try:
             yield
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
-    async def classify(self, pictures: list[bytes]) -> list[Classified | ImgclsError]:
-        """For each picture (a file's bytes) all classes, highest probability first, or why it can't be classified."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._classify, pictures)
+    async def classify(self, pictures: list[bytes], stages: Stages) -> list[Answer | ImgclsError]:
+        """The answer for each picture (a file's bytes), or why it can't be classified."""
+        asked = time.perf_counter()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._classify, pictures, stages, asked)
 
-    def _classify(self, pictures: list[bytes]) -> list[Classified | ImgclsError]:
-        refused = [self._too_many_pixels(data) for data in pictures]
-        answers = iter(
-            self._bundle.predict_bytes([data for data, no in zip(pictures, refused, strict=True) if no is None])
-        )
-        return [self._classified(next(answers)) if no is None else no for no in refused]
+    def _classify(self, pictures: list[bytes], stages: Stages, asked: float) -> list[Answer | ImgclsError]:
+        stages.add("wait", time.perf_counter() - asked)
+        with stages.timed("decode"):
+            refused = [self.refused(data) for data in pictures]
+            decoded = self._bundle.decoded([data for data, no in zip(pictures, refused, strict=True) if no is None])
+        with stages.timed("predict"):
+            answers = iter(self._bundle.answers_of(decoded))
+        return [self._answer(next(answers)) if no is None else no for no in refused]
 
-    def _classified(self, answer: "np.ndarray | ImageError") -> Classified | ImgclsError:
-        if isinstance(answer, ImageError):
-            return answer
-        predictions = [Prediction.model_validate(row) for row in self._bundle.ranked(answer)]
-        return Classified(predictions=predictions, decision=self._bundle.decision(answer))
+    def _answer(self, found: "np.ndarray | ImageError") -> Answer | ImgclsError:
+        if isinstance(found, ImageError):
+            return found
+        return Answer(self.labels, found, self._bundle.decision(found))
 
-    def _too_many_pixels(self, data: bytes) -> ImgclsError | None:
+    def refused(self, data: bytes) -> ImgclsError | None:
+        """Why a picture's file is not decoded at all: it is none, or has too many pixels."""
         try:
             header = read_header(data)
         except ImageError as error:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from imgcls_ray.errors import ModelError
+from imgcls_ray.errors import ModelError, SettingsError
 from imgcls_ray.jobs.connection import LOCAL, address_of
 from serve.cluster import ray_at
+from serve.keys import VARIABLE, ApiKeys
 from serve.port import free_port
 from serve.settings import ServeSettings
 
@@ -49,13 +50,15 @@ def run(
     `on_ready` is called once, when requests are answered. Call it from the main thread: it handles signals.
 
     Raises:
-        SettingsError: the port is taken or the host is not one of this machine's.
+        SettingsError: the port is taken, the host is not one of this machine's, or API keys are asked for and there
+            are none.
         ModelError: there is no such bundle, or it fails its checks. Nothing has been started then.
         ClusterError: the cluster can't be joined, has too little free, or runs Ray Serve already.
     """
     from serve.loading import check, locate
 
     address = address_of(address)
+    _check_keys(settings, address)
     with _until_stopped():
         if address == LOCAL:
             port = free_port(host, port)
@@ -66,6 +69,17 @@ def run(
             shown = f"[{host}]" if ":" in host else host
             on_ready(Running(f"http://{shown}:{port}", settings.model, bundle))
             threading.Event().wait()
+
+
+def _check_keys(settings: ServeSettings, address: str) -> None:
+    if not settings.auth:
+        return
+    ApiKeys(Path(settings.api_keys) if settings.api_keys else None)
+    if address != LOCAL and settings.api_keys is None:
+        raise SettingsError(
+            f"On a cluster the API keys are in a file that each node has; {VARIABLE} stays on this machine: "
+            "use --api-keys FILE."
+        )
 
 
 @contextmanager

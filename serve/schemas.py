@@ -12,8 +12,20 @@ class Prediction(BaseModel):
     probability: float = Field(ge=0, le=1, description="All classes of one picture add up to 1.")
 
 
-class Classified(BaseModel):
-    """The answer for one picture: every class of the model, highest probability first."""
+class Which(BaseModel):
+    """The model that answered."""
+
+    name: str = Field(description="The name in the bundle's card.")
+    version: str | None = Field(description="In the registry; null for a bundle that was given by its folder.")
+
+
+class _Answered(BaseModel):
+    model: Which
+    request_id: str = Field(description="As in the header X-Request-ID, which a client may send.")
+
+
+class Classified(_Answered):
+    """The answer for one picture: the classes of the model, highest probability first."""
 
     predictions: list[Prediction]
     decision: Literal["sure", "unsure"] = Field(
@@ -31,10 +43,62 @@ class Classified(BaseModel):
                     ],
                     "decision": "sure",
                     "success": True,
+                    "model": {"name": "flowers", "version": "3"},
+                    "request_id": "5f0c5a0e6d3b4d3c9d9c1a54c1b6c1a9",
                 }
             ]
         }
     )
+
+
+class Result(BaseModel):
+    """Of one picture among several: its classes, or why it has none."""
+
+    predictions: list[Prediction] | None = None
+    decision: Literal["sure", "unsure"] | None = None
+    success: bool
+    error: str | None = None
+
+
+class ManyClassified(_Answered):
+    """The answer to several pictures, in their order."""
+
+    results: list[Result]
+    success: bool = Field(description="Whether each picture has an answer.")
+
+
+class Instance(BaseModel):
+    """Of one instance, as cloud services answer."""
+
+    key: str | None = Field(description="That of the instance.")
+    prediction: int | None = Field(description="Number of the class in the order of /labels.")
+    scores: list[float] | None = Field(description="The probability of each class, in the order of /labels.")
+    error: str | None = None
+
+
+class Instances(_Answered):
+    """The answer to `{"instances": [...]}`, in their order."""
+
+    predictions: list[Instance]
+
+
+class HeatMap(BaseModel):
+    """Which places of a picture speak for a class."""
+
+    label: str = Field(description="The class that was asked about, or the answer.")
+    probability: float = Field(description="That of this class.")
+    decision: Literal["sure", "unsure"] = Field(description="Of the answer.")
+    heat_map: list[list[float]] = Field(
+        description="0 to 1, row by row over the picture as the model sees it; at most 28 to a side."
+    )
+    success: Literal[True] = True
+    request_id: str
+
+
+class Labels(BaseModel):
+    """The classes of the model, in the order of scores."""
+
+    labels: list[str]
 
 
 class Refused(BaseModel):
@@ -42,11 +106,16 @@ class Refused(BaseModel):
 
     success: Literal[False] = False
     error: str = Field(description="One sentence: what is wrong and how to mend it.")
+    request_id: str
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"success": False, "error": "The form has no file in the field 'img'; send one picture there."}
+                {
+                    "success": False,
+                    "error": "The form has no file in the field 'img'; send a picture there.",
+                    "request_id": "5f0c5a0e6d3b4d3c9d9c1a54c1b6c1a9",
+                }
             ]
         }
     )
@@ -58,10 +127,9 @@ class Live(BaseModel):
     live: Literal[True] = True
 
 
-class ModelInfo(BaseModel):
+class ModelInfo(Which):
     """The model that answers."""
 
-    name: str = Field(description="The name in the bundle's card.")
     labels: int = Field(description="Number of classes.")
     height: int = Field(description="Pixels; every picture is resized to this height.")
     width: int = Field(description="Pixels; every picture is resized to this width.")
@@ -69,7 +137,16 @@ class ModelInfo(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"name": "flowers", "labels": 5, "height": 224, "width": 224, "colorspace": "color"}]
+            "examples": [
+                {
+                    "name": "flowers",
+                    "version": "3",
+                    "labels": 5,
+                    "height": 224,
+                    "width": 224,
+                    "colorspace": "color",
+                }
+            ]
         }
     )
 

@@ -18,9 +18,27 @@ class ServeSettings(Settings):
     """CPUs of a replica: what it reserves from Ray, and how many threads TensorFlow gets for one prediction."""
     gpus: float = Field(default=0, ge=0, le=64)
     """GPUs of a replica."""
+    min_replicas: int = Field(default=1, ge=1, le=1_000)
+    """Replicas that are always there."""
+    max_replicas: int = Field(default=1, ge=1, le=1_000)
+    """Replicas that a load may start; each reserves `cpus` and `gpus`."""
     max_body_bytes: int = Field(default=10_000_000, ge=1_000)
     """A request's body above this is refused with 413, before or while it is read."""
     max_pixels: int = Field(default=50_000_000, ge=64)
     """Width x height above which a picture is refused with 413 before it is decoded."""
+    max_pictures: int = Field(default=32, ge=1, le=1_000)
+    """Pictures in one request; with more it is refused with 422."""
+    explain: bool = True
+    """Whether heat maps are drawn, by a process of its own that starts with the first request for one."""
     max_waiting: int = Field(default=64, ge=1, le=10_000)
     """Requests in work or waiting in a replica; the next is refused with 503. It bounds memory too."""
+    auth: bool = False
+    """Whether a request needs an API key. The keys are never settings: those show in Ray's dashboard."""
+    api_keys: str | None = None
+    """A file with a key a line, on each node; by default the keys are in IMGCLS_API_KEYS."""
+    rate_limit: float | None = Field(default=None, gt=0)
+    """Requests a second that a replica answers for each key, or each address without keys; others get 429."""
+    cors: tuple[str, ...] = ()
+    """Origins (`https://example.org`, or `*`) whose pages may ask from a browser."""
+    request_log: str | None = None
+    """A file on the replica's node that gets a line of JSON for each request; none by default."""

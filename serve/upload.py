@@ -15,18 +15,12 @@ class _InMemoryParser(MultiPartParser):
     """Zero is SpooledTemporaryFile's word for 'never onto the disk'."""
 
 
-async def read_pictures(request: Request, most: int = 1) -> list[bytes]:
-    """The files in the field `img`, 1 to `most` of them, as bytes.
+async def read_form(request: Request) -> list[bytes]:
+    """The files in the field `img`, at least one, as bytes.
 
     Raises:
-        RequestRefused: 415 not multipart/form-data, 400 not parseable, 422 no file or too many, 413 too many bytes.
+        RequestRefused: 400 not parseable, 422 no file, 413 too many bytes.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
-        received = f"'{kind[:80]}'" if kind else "no content type"
-        raise RequestRefused(
-            415, f"A request is multipart/form-data with a picture in the field '{FIELD}'; received {received}."
-        )
     parser = _InMemoryParser(request.headers, request.stream())
     try:
         form = await parser.parse()
@@ -35,9 +29,7 @@ async def read_pictures(request: Request, most: int = 1) -> list[bytes]:
     try:
         files = [value for value in form.getlist(FIELD) if isinstance(value, UploadFile)]
         if not files:
-            raise RequestRefused(422, f"The form has no file in the field '{FIELD}'; send one picture there.")
-        if len(files) > most:
-            raise RequestRefused(422, f"The form has more than {most} file in the field '{FIELD}'; send one at a time.")
+            raise RequestRefused(422, f"The form has no file in the field '{FIELD}'; send a picture there.")
         return [await file.read() for file in files]
     finally:
         await form.close()

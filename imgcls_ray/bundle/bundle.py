@@ -68,15 +68,37 @@ class Bundle:
 
     def predict_bytes(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Probabilities (K,) for each encoded picture, or why it can't be decoded, in the order of `files`."""
-        decoded: list[np.ndarray | ImageError] = []
+        return self.answers_of(self.decoded(files))
+
+    def decoded(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
+        """Each encoded picture (H, W, C) uint8 as `pixels` says, or why it can't be decoded."""
+        found: list[np.ndarray | ImageError] = []
         for data in files:
             try:
-                decoded.append(decode(data, self.pixels))
+                found.append(decode(data, self.pixels))
             except ImageError as error:
-                decoded.append(error)
+                found.append(error)
+        return found
+
+    def answers_of(self, decoded: "list[np.ndarray | ImageError]") -> "list[np.ndarray | ImageError]":
+        """Probabilities (K,) for each picture that `decoded` gave; where it gave an error, that."""
         images = [item for item in decoded if isinstance(item, np.ndarray)]
         rows = iter(self.predict(np.stack(images)) if images else ())
         return [item if isinstance(item, ImageError) else next(rows) for item in decoded]
+
+    def network(self) -> "keras.Model":
+        """The Keras network itself, pixels in and uncalibrated probabilities out, as `explain` takes it.
+
+        That of TensorFlow's engine; of another engine it is checked and loaded from the bundle anew, which costs what
+        `load_bundle` does.
+
+        Raises:
+            ModelError: a check of the bundle fails.
+        """
+        from imgcls_ray.inference.engine import TensorFlowEngine
+
+        engine = self.engine if isinstance(self.engine, TensorFlowEngine) else load_bundle(self.path).engine
+        return engine.model  # type: ignore[attr-defined]
 
     def ranked(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
         """`[{"label", "probability"}, ...]` for one picture's (K,) probabilities, highest first."""

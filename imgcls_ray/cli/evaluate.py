@@ -27,6 +27,12 @@ def evaluate(
         str | None,
         typer.Option(metavar="FILE", help="File with one class name a line; other classes are left out and counted."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the model's report to this file, and its JSON beside it.", show_default="none"
+        ),
+    ] = None,
     storage: Storage = "./imgcls-runs",
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
@@ -38,10 +44,14 @@ def evaluate(
     from imgcls_ray.config.settings import SourceSettings
 
     answers.check_folder(data)
+    if html is not None:
+        answers.check_page(html := html.expanduser())
     with output(as_json) as out:
         bundle = load_model(model, storage, tracking_uri)
         place = Path(storage.removeprefix("file://")).expanduser().absolute() / "unpacked"
         evaluation = answers.evaluate(bundle, data, SourceSettings(labels=labels), place)
+        if html is not None:
+            answers.write_report(html, bundle, evaluation)
         if as_json:
             out.document(evaluation.to_json())
         else:

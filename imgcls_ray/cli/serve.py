@@ -1,6 +1,7 @@
 """`imgcls serve`: the REST service in the foreground."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,16 +23,44 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="TCP port; 0 takes any free one.")] = 8000,
     cpus: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="CPUs of the model, and its threads.")] = 1,
     address: Address = None,
+    api_keys: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="API keys, one a line; by default those in IMGCLS_API_KEYS, if any."),
+    ] = None,
+    auth: Annotated[
+        bool | None,
+        typer.Option(help="Ask for an API key; by default where there are keys or ADDR is not loopback."),
+    ] = None,
+    rate_limit: Annotated[
+        float | None, typer.Option(metavar="N", help="Requests a second for each key, or each address without keys.")
+    ] = None,
+    cors: Annotated[
+        list[str] | None, typer.Option(metavar="ORIGIN", help="Origin whose pages may ask (repeatable); * for any.")
+    ] = None,
+    request_log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append a line of JSON for each request.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON line on stdout when it is ready.")
     ] = False,
 ) -> None:
     """Answer POST /classify over HTTP until Ctrl-C."""
     from imgcls_ray.cli.output import output
+    from serve.keys import needs_keys
     from serve.run import run
     from serve.settings import ServeSettings
 
-    settings = ServeSettings(model=model, storage=storage, tracking_uri=tracking_uri, cpus=cpus)
+    settings = ServeSettings(
+        model=model,
+        storage=storage,
+        tracking_uri=tracking_uri,
+        cpus=cpus,
+        auth=needs_keys(host, api_keys) if auth is None else auth,
+        api_keys=str(api_keys.absolute()) if api_keys else None,
+        rate_limit=rate_limit,
+        cors=tuple(cors or ()),
+        request_log=str(request_log.absolute()) if request_log else None,
+    )
     typer.echo(f"Loading {model} ...", err=True)
     with output(as_json) as out:  # what Ray brings from other processes to stdout goes to stderr with --json
         run(settings, lambda running: _tell(running, out if as_json else None), host, port, address)
@@ -45,6 +74,6 @@ def _tell(running: "Running", out: "Output | None") -> None:
     typer.echo(
         f"Serving {running.model} at {running.url} until Ctrl-C. Try:\n"
         f"  curl -F img=@picture.jpg {running.url}/classify\n"
-        f"or open {running.url}/docs in a browser."
+        f"or open {running.url} in a browser."
     )
     sys.stdout.flush()

@@ -71,6 +71,7 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
         ("trials", str(len(trials)), ", ".join(ended)),
         ("seconds", f"{seconds.total:.1f}", ", ".join(f"{name} {value:.1f}" for name, value in steps if value >= 0.05)),
         ("report", result.report, ""),
+        ("model report", result.model_report, ""),
         ("bundle", result.bundle, ""),
         *registered_rows(result),
     ]

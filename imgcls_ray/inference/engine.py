@@ -28,6 +28,7 @@ class TensorFlowEngine(Engine):
     precision: Precision = "float32"
 
     def __init__(self, model: keras.Model, batch: int = 32) -> None:
+        self.model = model
         self._shape = tuple(model.input_shape[1:])
         self._answer_shape = tuple(model.output_shape[1:])
         self._sizes = (*(size for size in _SIZES if size < batch), batch)

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import simplejpeg
 
 from imgcls_ray.data.pixels import PixelOps, open_picture
-from imgcls_ray.data.resize import resized
+from imgcls_ray.data.resize import Pixels, resized
 from imgcls_ray.data.sources.base import Reader
 from imgcls_ray.errors import ImageError
 from imgcls_ray.reports.report import Picture
@@ -87,13 +89,37 @@ def thumbnail(reader: Reader, picture: Picture) -> Thumbnail:
         pixels = open_picture(data, _OPS)
     except ImageError as error:
         return Thumbnail(note=picture.reason or error.reason, head=_head(data))
+    return encoded(shrunk(pixels))
+
+
+def shrunk(pixels: Pixels, side: int = SIDE) -> Pixels:
+    """A picture (h, w, C) made small, or larger, so that its longer side has `side` pixels."""
     height, width = pixels.shape[:2]
-    scale = SIDE / max(height, width)
+    scale = side / max(height, width)
     small = resized(pixels, max(round(height * scale), 4), max(round(width * scale), 4))
-    encoded = simplejpeg.encode_jpeg(small, quality=72, colorspace="RGB", colorsubsampling="420")
-    return Thumbnail(
-        f"data:image/jpeg;base64,{base64.b64encode(encoded).decode()}", width=small.shape[1], height=small.shape[0]
+    return small.reshape(*small.shape[:2], -1)
+
+
+def encoded(small: Pixels) -> Thumbnail:
+    """A small picture (h, w, 3) RGB or (h, w, 1) gray as a JPEG inside a URI."""
+    gray = small.shape[2] == 1
+    data = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(small),
+        quality=72,
+        colorspace="GRAY" if gray else "RGB",
+        colorsubsampling="Gray" if gray else "420",
     )
+    return Thumbnail(
+        f"data:image/jpeg;base64,{base64.b64encode(data).decode()}", width=small.shape[1], height=small.shape[0]
+    )
+
+
+def as_png(small: Pixels) -> Thumbnail:
+    """A tiny picture (h, w, 3) RGB or (h, w, 4) with transparency, without loss, as a PNG inside a URI."""
+    order = cv2.COLOR_RGBA2BGRA if small.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    _, data = cv2.imencode(".png", cv2.cvtColor(small, order))
+    text = base64.b64encode(data.tobytes()).decode()
+    return Thumbnail(f"data:image/png;base64,{text}", width=small.shape[1], height=small.shape[0])
 
 
 def _head(data: bytes) -> str:

@@ -74,7 +74,8 @@ class Unstopped(_Ours):
 class Asha(_Ours, AsyncHyperBandScheduler):
     """ASHA (Li et al., 2020) in the stopping variant that Tune has.
 
-    At each rung (grace, 3 x grace, 9 x grace ... epochs) a trial goes on if it is among the best third so far.
+    At each rung (grace, 2 x grace, 4 x grace ... epochs) a trial goes on if it is among the better half so far, by its
+    best value up to there: an epoch's own goes up and down by more than trials differ.
     """
 
     def __init__(self, epochs: int, objective: Objective = ACCURACY) -> None:
@@ -86,6 +87,26 @@ class Asha(_Ours, AsyncHyperBandScheduler):
             grace_period=grace_period(epochs),
             reduction_factor=REDUCTION,
         )
+        self._objective = objective
+        self._bests: dict[str, float] = {}
+        """Of each trial."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Stop or go on, by the best value so far."""
+        return super().on_trial_result(tune_controller, trial, self._with_best(trial, result))
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Count the best value; that of a trial that failed is none."""
+        super().on_trial_complete(
+            tune_controller, trial, result if "reason" in result else self._with_best(trial, result)
+        )
+
+    def _with_best(self, trial: Trial, result: dict[str, Any]) -> dict[str, Any]:
+        name, value = self._objective.metric, float(result[self._objective.metric])
+        if int(result["epoch"]) > 1:  # one that starts again, with half the batch, has no best yet
+            value = max(value, self._bests.get(trial.trial_id, value), key=self._objective.gain)
+        self._bests[trial.trial_id] = value
+        return {**result, name: value}
 
 
 class _MedianRule(FIFOScheduler):

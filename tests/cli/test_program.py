@@ -132,6 +132,22 @@ def test_evaluate_prints_one_document_or_a_table(
     assert "  class0/cut.png: truncated or damaged" in table.out.splitlines()
 
 
+def test_evaluate_writes_a_page_beside_what_it_prints(
+    document: dict[str, Any], place: Path, tmp_path: Path, imgcls: Callable[..., Said]
+) -> None:
+    options = ("evaluate", place / "shapes", "--model", document["model"]["bundle"])
+    said = imgcls(*options, "--html", tmp_path / "model.html", "--json")
+    assert (said.code, said.err) == (0, "")
+    facts = json.loads((tmp_path / "model.json").read_bytes())
+    assert facts["metrics"]["accuracy"] == json.loads(said.out)["accuracy"]
+    assert facts["about"]["rejected"] == {"class0/cut.png": "truncated or damaged"}
+    assert "truncated or damaged" in (tmp_path / "model.html").read_text()
+    # The run has left one too, of its test split.
+    page = Path(document["model"]["report"])
+    assert page.name == "model.html"
+    assert json.loads(page.with_suffix(".json").read_bytes())["metrics"]["accuracy"] == document["test"]["accuracy"]
+
+
 def left_of(session: int) -> list[str]:
     listed = subprocess.run(["ps", "-s", str(session), "-o", "pid=,stat=,args="], capture_output=True, text=True)
     return [line for line in listed.stdout.splitlines() if line.split()[1][0] != "Z"]

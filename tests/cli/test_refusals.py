@@ -199,6 +199,8 @@ def test_pictures_and_folders_are_looked_for_before_the_model(imgcls: Call, tmp_
     assert "Each picture must be a file" in imgcls("classify", tmp_path / "none.jpg", *options).sentence
     assert "which is a folder" in imgcls("classify", tmp_path, *options).sentence
     assert "There is no folder" in imgcls("evaluate", tmp_path / "none", *options).sentence
+    for file, wrong in (("", "is a folder"), ("no/m.html", "folder does not exist"), ("m.json", "where its JSON goes")):
+        assert wrong in imgcls("evaluate", tmp_path, "--html", tmp_path / file, *options).sentence
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from imgcls_ray.errors import ModelError
 from imgcls_ray.explain.gradcam import GradCam, heat_map
 from imgcls_ray.explain.maps import FINE, fine_map, members
 from imgcls_ray.explain.overlay import overlay
+from imgcls_ray.models.joining import join
 from imgcls_ray.models.network import assemble, build_cnn, build_features, build_head
 from imgcls_ray.models.weights import NO_WEIGHTS
 
@@ -144,6 +145,20 @@ def test_an_ensemble_has_the_sum_of_its_members_by_their_shares(shares: tuple[fl
     np.testing.assert_allclose(heat[:12, :12], seen[:12, :12] * shares[0] / max(shares), atol=1e-5)
     assert seen[20:, 20:].max() == 0
     assert heat[20:, 20:].max() == pytest.approx(shares[1] / max(shares), abs=1e-5)
+
+
+def test_a_joined_network_is_explained_and_shared_layers_count_once() -> None:
+    keras.utils.set_random_seed(2)
+    features = build_features("mobilenet_v2_0.35", Size(SIDE, SIDE), 3, NO_WEIGHTS)
+    probes = [assemble(features, build_head(TrialSettings(head_layers=number), 1280, 3)) for number in (0, 1)]
+    model = join([(probes[0], 0.75), (probes[1], 0.25)], "both")
+    found = members(model)
+    assert [member.share for member in found] == pytest.approx([0.75, 0.25])
+    assert found[0].last is found[1].last
+    image = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), dtype=np.uint8)
+    heat = GradCam(model, traced=False).heat_map(image, np.array([1]))
+    assert np.isfinite(heat).all()
+    assert heat.max() == 1
 
 
 def test_several_threads_get_what_one_gets() -> None:

@@ -81,7 +81,9 @@ def _train(
     value = values[-1]
     metrics = {"val_accuracy": value, "val_loss": 1 - value}
     pruned = epochs < EPOCHS
-    outcome = TrialOutcome(trial.number, "pruned" if pruned else "complete", value, settings, epochs, 2.0, metrics)
+    outcome = TrialOutcome(
+        trial.number, "pruned" if pruned else "complete", value, settings, epochs, epochs / 10, metrics
+    )
     note_outcome(trial, outcome, None if pruned else value)
     study.tell(trial, None if pruned else value, state=TrialState.PRUNED if pruned else TrialState.COMPLETE)
 

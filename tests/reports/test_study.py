@@ -34,7 +34,7 @@ def test_the_facts_are_those_of_the_journal(study: optuna.Study) -> None:
     report = study_report(study)
     assert sum(report.states.values()) == report.total == 40
     assert (report.states["failed"], report.scored) == (2, 38)
-    assert report.rungs == (2, 6, 18)
+    assert report.rungs == (3, 6, 12)
     assert [(one.text, one.trials) for one in report.reasons] == [("the loss is no longer a number", 2)]
     assert report.leader == report.board[0]
     values = [row.value or 0 for row in report.board]
@@ -76,7 +76,7 @@ def test_a_page_of_a_whole_study_has_all_sections_and_needs_nothing_else(study: 
 
 def test_drawings_have_the_pages_colours_in_the_page_and_their_own_in_a_file(study: optuna.Study) -> None:
     plots = {plot.name: plot for plot in draw_plots(study, study_report(study))}
-    assert list(plots)[:3] == ["history", "curves", "importance"]
+    assert list(plots)[:3] == ["history", "curves", "cost"]
     assert set(plots) >= {f"slice-{name}" for name in SPACE.parameters if name != "epochs"}
     for plot in plots.values():
         assert "var(--" in plot.inline

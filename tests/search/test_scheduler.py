@@ -41,7 +41,7 @@ def test_a_scheduler_by_its_name(name: str, kind: type) -> None:
 )
 @pytest.mark.parametrize("name", ["asha", "median"])
 def test_the_worse_trials_are_stopped_but_never_the_defaults(name: str, metric: str, values: tuple[float, ...]) -> None:
-    scheduler = build_scheduler(settings(name, metric), 20)
+    scheduler = build_scheduler(settings(name, metric), 14)
     decisions = {
         number: decide(scheduler, number, [value, value], metric)
         for number, value in zip((1, 2, 3, 4, 0), values, strict=True)
@@ -52,6 +52,20 @@ def test_the_worse_trials_are_stopped_but_never_the_defaults(name: str, metric: 
     assert decisions[0] == [go_on, go_on]
 
 
+@pytest.mark.parametrize(("metric", "good", "bad"), [("val_accuracy", 0.9, 0.2), ("val_loss", 0.2, 0.9)])
+def test_asha_goes_by_the_best_value_so_far(metric: str, good: float, bad: float) -> None:
+    for again, decision in ((False, TrialScheduler.CONTINUE), (True, TrialScheduler.STOP)):
+        scheduler = Asha(14, Objective(metric))
+        for number in (1, 2, 3):
+            decide(scheduler, number, [0.5, 0.5], metric)
+        made = trial(4)
+        scheduler.on_trial_add(None, made)
+        scheduler.on_trial_result(None, made, {"epoch": 1, metric: good})
+        if again:  # with half the batch: what it had before is no longer its own
+            scheduler.on_trial_result(None, made, {"epoch": 1, metric: bad})
+        assert scheduler.on_trial_result(None, made, {"epoch": 2, metric: bad}) == decision
+
+
 def test_without_stopping_every_trial_goes_on() -> None:
     scheduler = Unstopped()
     for number, value in enumerate((0.9, 0.9, 0.9, 0.9, 0.0), 1):
@@ -59,7 +73,7 @@ def test_without_stopping_every_trial_goes_on() -> None:
 
 
 def test_the_median_rule_compares_the_best_value_with_the_others_mean_up_to_the_same_epoch() -> None:
-    scheduler = Median(20, Objective())
+    scheduler = Median(14, Objective())
     for number in (1, 2, 3):
         decide(scheduler, number, [0.2, 0.4, 0.9])  # mean 0.3 after two epochs, 0.5 after three
     assert decide(scheduler, 4, [0.1, 0.31]) == [TrialScheduler.CONTINUE] * 2
@@ -68,7 +82,7 @@ def test_the_median_rule_compares_the_best_value_with_the_others_mean_up_to_the_
 
 
 def test_a_median_of_two_others_stops_nothing() -> None:
-    scheduler = Median(20, Objective())
+    scheduler = Median(14, Objective())
     for number in (1, 2):
         decide(scheduler, number, [0.9, 0.9])
     assert decide(scheduler, 3, [0.1, 0.1])[-1] == TrialScheduler.CONTINUE
@@ -76,7 +90,7 @@ def test_a_median_of_two_others_stops_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["asha", "median"])
 def test_a_trial_that_failed_has_no_say(name: str) -> None:
-    scheduler = build_scheduler(settings(name, "val_loss"), 20)
+    scheduler = build_scheduler(settings(name, "val_loss"), 14)
     failed = {"epoch": 2, "val_loss": 10.0, "done": True, "reason": "the loss is no longer a number"}
     for number in range(1, 6):
         made = trial(number)

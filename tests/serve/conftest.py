@@ -27,19 +27,20 @@ class BrightnessBundle:
     def __init__(self) -> None:
         self.engine = SimpleNamespace(warm_up=lambda: None)
 
-    def predict_bytes(self, pictures: list[bytes]) -> list[np.ndarray | ImageError]:
-        answers: list[np.ndarray | ImageError] = []
+    def decoded(self, pictures: list[bytes]) -> list[np.ndarray | ImageError]:
+        found: list[np.ndarray | ImageError] = []
         for data in pictures:
             try:
-                bright = decode(data, self.pixels).mean() / 255
-                answers.append(np.array([bright, 1 - bright], np.float32))
+                found.append(decode(data, self.pixels))
             except ImageError as error:
-                answers.append(error)
-        return answers
+                found.append(error)
+        return found
 
-    def ranked(self, probabilities: np.ndarray) -> list[dict[str, object]]:
-        order = np.argsort(-probabilities)
-        return [{"label": self.labels.names[i], "probability": float(probabilities[i])} for i in order]
+    def answers_of(self, decoded: list[np.ndarray | ImageError]) -> list[np.ndarray | ImageError]:
+        return [item if isinstance(item, ImageError) else self._answer(item.mean() / 255) for item in decoded]
+
+    def _answer(self, bright: float) -> np.ndarray:
+        return np.array([bright, 1 - bright], np.float32)
 
     def decision(self, probabilities: np.ndarray) -> str:
         return "sure" if probabilities.max() >= 0.6 else "unsure"
@@ -54,12 +55,12 @@ def picture_bytes(brightness: int = 200, size: tuple[int, int] = (40, 30), kind:
 
 @pytest.fixture
 def settings() -> ServeSettings:
-    return ServeSettings(model="stand-in", max_body_bytes=20_000, max_pixels=10_000, max_waiting=3)
+    return ServeSettings(model="stand-in", max_body_bytes=20_000, max_pixels=10_000, max_waiting=3, max_pictures=4)
 
 
 @pytest.fixture
 def predictor(settings: ServeSettings) -> Predictor:
-    return Predictor(BrightnessBundle(), settings)  # type: ignore[arg-type]
+    return Predictor(BrightnessBundle(), settings, "3")  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -28,10 +28,18 @@ def test_the_config_file_builds_the_deployment_it_names() -> None:
 
     [application] = yaml.safe_load(CONFIG.read_text())["applications"]
     built = build_app(build(ServeSettings(**application["args"])), name="imgcls")
-    assert [deployment.name for deployment in built.deployments] == [
-        deployment["name"] for deployment in application["deployments"]
-    ]
-    assert built.deployments[0].ray_actor_options["num_cpus"] == application["args"]["cpus"]
+    made = {deployment.name: deployment for deployment in built.deployments}
+    assert set(made) == {deployment["name"] for deployment in application["deployments"]}
+    assert made["Classifier"].ray_actor_options["num_cpus"] == application["args"]["cpus"]
+
+
+def test_without_heat_maps_there_is_one_deployment() -> None:
+    from ray.serve._private.build_app import build_app
+
+    from serve.deployment import build
+
+    built = build_app(build(ServeSettings(model="m", explain=False)), name="imgcls")
+    assert [deployment.name for deployment in built.deployments] == ["Classifier"]
 
 
 def test_an_unknown_argument_is_refused() -> None:

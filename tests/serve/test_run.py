@@ -91,6 +91,13 @@ def test_the_ready_line_tells_url_and_model(service: Service) -> None:
     assert Path(service.ready["bundle"]) == service.bundle
 
 
+def test_a_heat_map_is_drawn_by_a_process_that_starts_for_it(service: Service) -> None:
+    response = httpx.post(f"{service.url}/explain", files={"img": ("x", picture_bytes(90))}, timeout=60)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "image/png"
+    assert response.content.startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_the_answer_is_the_bundles_own(service: Service, kind: str) -> None:
     from imgcls_ray.bundle.bundle import load_bundle
@@ -182,7 +189,9 @@ def test_ctrl_c_ends_it_cleanly(service: Service) -> None:
     assert first.startswith("Loading ")
     assert last == "Stopped."
     assert requests
-    chatter = [line for line in requests if not re.match(r"\d\d:\d\d:\d\d 127\.0\.0\.1 (GET|POST) '/.*': 4\d\d ", line)]
+    chatter = [
+        line for line in requests if not re.match(r"\d\d:\d\d:\d\d [\w-]+ 127\.0\.0\.1 (GET|POST) '/.*': 4\d\d ", line)
+    ]
     assert chatter == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{service.url}/livez")

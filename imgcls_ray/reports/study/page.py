@@ -12,8 +12,8 @@ from imgcls_ray.data.files import storing, write_atomic
 from imgcls_ray.evaluation.certainty import Certainty, Standing
 from imgcls_ray.reports.frame import template
 from imgcls_ray.reports.page import REPORT, REPORT_JSON
+from imgcls_ray.reports.plot import Plot
 from imgcls_ray.reports.study.facts import short, study_report, varied
-from imgcls_ray.reports.study.plot import Plot
 from imgcls_ray.reports.study.report import StudyReport
 
 PLOTS = "plots"

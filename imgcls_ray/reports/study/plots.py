@@ -1,26 +1,32 @@
 """Optuna's plots of a study, in the page's dress."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import optuna
-from matplotlib.ticker import MaxNLocator
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as plots
 
-from imgcls_ray.reports.study.dress import drawing, drawn, dress, paint
+from imgcls_ray.reports.dress import drawing, drawn, dress, paint
+from imgcls_ray.reports.plot import COMPLETE, DEFAULTS, INK, LEADER, PRUNED, SOFT, Plot
 from imgcls_ray.reports.study.facts import evaluator
-from imgcls_ray.reports.study.plot import COMPLETE, DEFAULTS, INK, LEADER, PRUNED, SOFT, Plot
 from imgcls_ray.reports.study.report import StudyReport
 from imgcls_ray.reports.study.shown import both, shown
 from imgcls_ray.search.journal import noted_outcome
+from imgcls_ray.search.rows import TrialRow, trial_rows
 
 LEAST = 5
 """Trials with a value from which slices are drawn."""
 SLICES = 12
 """Parameters that get a slice, the most important first."""
+WIDELY = 20
+"""How many times as long the longest trial takes where the axis of seconds is logarithmic."""
 WIDE, NARROW = 9.4, 3.3
 """Inches: a plot over the whole page, and one of three beside each other."""
 FLAT, LETTERS = 4, 28
@@ -28,7 +34,7 @@ FLAT, LETTERS = 4, 28
 
 
 def draw_plots(study: optuna.Study, report: StudyReport) -> list[Plot]:
-    """The plots that the study has enough trials for: history, curves, importance, a slice for each parameter.
+    """The plots that the study has enough trials for: history, curves, cost, importance, a slice for each parameter.
 
     Args:
         study: of the journal.
@@ -43,6 +49,7 @@ class _Painter:
 
     def __init__(self, study: optuna.Study, report: StudyReport) -> None:
         self._study, self._pair, self._report = shown(study), both(study), report
+        self._study_as_it_is = study
         outcomes = [noted_outcome(trial) for trial in study.get_trials(deepcopy=False)]
         stopped = (one.number for one in outcomes if one is not None and one.state == "pruned")
         self._colours = dict.fromkeys(stopped, PRUNED)
@@ -62,6 +69,9 @@ class _Painter:
         curves = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
         if any(len(trial.intermediate_values) > 1 for trial in curves):
             yield drawn("curves", f"{report.words} of each trial after each epoch", (WIDE, 3.6), self._curves)
+        if len({row.seconds for row in self._timed()}) > 1:
+            words = f"{report.words} of each trial against the seconds of its training"
+            yield drawn("cost", words, (WIDE, 3.2), self._cost)
         judged = [one for one in report.parameters if one.importance is not None]
         if judged:
             words = "importance: " + ", ".join(f"{one.name} {one.importance:.2f}" for one in judged)
@@ -112,6 +122,24 @@ class _Painter:
         axes.set_xlabel("epoch")
         axes.set_ylabel(self._report.words)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return axes
+
+    def _timed(self) -> list[TrialRow]:
+        """The trials that ended with a value, the shortest first."""
+        rows = [row for row in trial_rows(self._study_as_it_is) if row.value is not None and row.seconds]
+        return sorted(rows, key=lambda row: row.seconds or 0.0)
+
+    def _cost(self) -> Any:
+        rows, best = self._timed(), [max, min][self._study.direction == StudyDirection.MINIMIZE]
+        seconds, values = [row.seconds or 0.0 for row in rows], [row.value or 0.0 for row in rows]
+        axes = dress(Figure().add_subplot())
+        paint(axes.scatter(seconds, values), [self._colour(row.number) for row in rows])
+        so_far = list(accumulate(values, best))
+        axes.step(seconds, so_far, where="post", color=LEADER, linewidth=1.5, alpha=0.8, zorder=0.9)
+        if seconds[-1] > WIDELY * seconds[0]:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.set(xlabel="seconds of training", ylabel=self._report.words)
         return axes
 
     def _importance(self) -> Any:

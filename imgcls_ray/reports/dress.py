@@ -17,7 +17,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from optuna.exceptions import ExperimentalWarning
 
-from imgcls_ray.reports.study.plot import CARD, COMPLETE, DEFAULTS, LEADER, LINE, PRUNED, SOFT, Plot
+from imgcls_ray.reports.plot import CARD, COMPLETE, DEFAULTS, LEADER, LINE, PRUNED, SOFT, Plot
 
 FONT = "font: {size}px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 STRENGTH = (PRUNED, COMPLETE, DEFAULTS, LEADER)

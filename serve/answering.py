@@ -1,0 +1,41 @@
+"""What all ways of asking share: the limit of pictures, the model's answers, and what is remembered of them."""
+
+from fastapi import Request
+
+from imgcls_ray.errors import ImgclsError
+from serve.answer import Answer
+from serve.errors import RequestRefused
+from serve.meters import Meters
+from serve.predictor import Predictor
+from serve.settings import ServeSettings
+
+
+class Answering:
+    """Answers the pictures of a request, and leaves in its state what the log tells of it."""
+
+    def __init__(self, predictor: Predictor, settings: ServeSettings, meters: Meters) -> None:
+        self.predictor, self._most, self._meters = predictor, settings.max_pictures, meters
+
+    async def answers(self, request: Request, pictures: list[bytes]) -> list[Answer | ImgclsError]:
+        """The answer to each picture, or why it has none.
+
+        Raises:
+            RequestRefused: 422, there are more than `max_pictures`.
+        """
+        if len(pictures) > self._most:
+            raise RequestRefused(422, f"A request has at most {self._most} pictures; received {len(pictures)}.")
+        info = self.predictor.info
+        request.state.model = {"name": info.name, "version": info.version}
+        answers = await self.predictor.classify(pictures, request.state.stages)
+        request.state.answers = [_told(answer) for answer in answers]
+        for answer in answers:
+            if isinstance(answer, Answer):
+                self._meters.answered(answer)
+        return answers
+
+
+def _told(answer: Answer | ImgclsError) -> dict[str, object]:
+    if isinstance(answer, ImgclsError):
+        return {"error": str(answer)}
+    probability = round(float(answer.probabilities[answer.best]), 4)
+    return {"label": answer.label, "probability": probability, "decision": answer.decision}

@@ -1,0 +1,60 @@
+"""What a request to classify asks for, whichever form its body has."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi import Request
+
+from serve import document
+from serve.errors import RequestRefused
+from serve.upload import FIELD, read_form
+
+_FORMS = (
+    f"a form (multipart/form-data) with the field '{FIELD}', a picture itself (image/jpeg, image/png, ..., "
+    "application/octet-stream) or JSON (application/json)"
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The pictures of a request, and the shape in which it wants the answer."""
+
+    pictures: list[bytes]
+    shape: Literal["one", "many", "instances"] = "one"
+    keys: tuple[str | None, ...] = ()
+    """Of instances, one for each picture."""
+
+
+async def read_asked(request: Request) -> Asked:
+    """The pictures of a request, at least one.
+
+    Raises:
+        RequestRefused: 400 not parseable, 413 too many bytes, 415 another kind of body, 422 no picture.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise RequestRefused(415, f"A body is sent as it is, not compressed; received content-encoding {encoding!r}.")
+    if kind == "multipart/form-data":
+        pictures = await read_form(request)
+        asked = Asked(pictures, "one" if len(pictures) == 1 else "many")
+    elif kind == "application/json":
+        asked = _of_document(document.parsed(await request.body()))
+    elif kind.startswith("image/") or kind == "application/octet-stream":
+        asked = Asked([await request.body()])
+    else:
+        received = f"'{kind[:80]}'" if kind else "no content type"
+        raise RequestRefused(415, f"A request is {_FORMS}; received {received}.")
+    return asked
+
+
+def _of_document(body: dict[str, Any]) -> Asked:
+    if "instances" in body:
+        read = [document.instance(one, n) for n, one in enumerate(document.listed(body["instances"], "instances"))]
+        return Asked([picture for _, picture in read], "instances", tuple(key for key, _ in read))
+    if "images" in body:
+        images = document.listed(body["images"], "images")
+        return Asked([document.decoded(text, f"images[{n}]") for n, text in enumerate(images)], "many")
+    if "image" in body:
+        return Asked([document.decoded(body["image"], "image")])
+    raise RequestRefused(422, f"The JSON has no picture; write {document.SHAPES}.")

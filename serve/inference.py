@@ -1,0 +1,76 @@
+"""The Open Inference Protocol (KServe's V2, github.com/kserve/open-inference-protocol) below /v2."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from imgcls_ray import __version__
+from imgcls_ray.errors import ImgclsError
+from serve.answer import Answer
+from serve.answering import Answering
+from serve.errors import RequestRefused
+from serve.tensors import LENGTH, metadata, read_inference, written
+
+_EXTENSIONS = ("binary_tensor_data",)
+
+
+def inference_router(answering: Answering) -> APIRouter:
+    """The protocol's routes for the one model of `answering`, with and without its version in the path."""
+    router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+    predictor = answering.predictor
+
+    @router.get("", summary="What this server is")
+    async def server() -> dict[str, Any]:
+        return {"name": "imgcls", "version": __version__, "extensions": list(_EXTENSIONS)}
+
+    @router.get("/health/live", summary="Is the process up?")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @router.get("/health/ready", summary="Is the model loaded?")
+    async def ready() -> JSONResponse:
+        return JSONResponse({"ready": predictor.ready}, 200 if predictor.ready else 503)
+
+    @router.get("/models/{name}", summary="The model's inputs and outputs")
+    @router.get("/models/{name}/versions/{version}", include_in_schema=False)
+    async def model(name: str, version: str | None = None) -> dict[str, Any]:
+        check(name, version)
+        return metadata(name, predictor.info.version, len(predictor.labels))
+
+    @router.get("/models/{name}/ready", summary="Is this model loaded?")
+    @router.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
+    async def model_ready(name: str, version: str | None = None) -> JSONResponse:
+        check(name, version)
+        body = {"name": name, "ready": predictor.ready}
+        return JSONResponse(body, 200 if predictor.ready else 503)
+
+    @router.post("/models/{name}/infer", summary="Classify pictures")
+    @router.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
+    async def infer(request: Request, name: str, version: str | None = None) -> Response:
+        check(name, version)
+        with answering.predictor.slot():
+            with request.state.stages.timed("read"):
+                asked = read_inference(await request.body(), request.headers.get(LENGTH))
+            answers = _all(await answering.answers(request, asked.pictures))
+        body, headers = written(answers, asked, name, predictor.info.version)
+        return Response(body, headers=headers)
+
+    def check(name: str, version: str | None) -> None:
+        info = predictor.info
+        if name != info.name or version not in (None, info.version):
+            served = f"{info.name!r}" + (f", version {info.version}" if info.version else "")
+            raise RequestRefused(404, f"The model that is served is {served}; received {name[:80]!r}.")
+
+    return router
+
+
+def _all(answers: Sequence[Answer | ImgclsError]) -> list[Answer]:
+    """The protocol has no place for an answer to some pictures alone."""
+    found: list[Answer] = []
+    for number, answer in enumerate(answers):
+        if isinstance(answer, ImgclsError):
+            raise RequestRefused(getattr(answer, "http_status", 400), f"Picture {number} of the request: {answer}")
+        found.append(answer)
+    return found

@@ -1,0 +1,57 @@
+"""Figures of the service as Prometheus reads them, at GET /metrics."""
+
+from contextlib import AbstractContextManager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.requests import Request
+
+from serve.answer import Answer
+from serve.stages import Stages
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Meters:
+    """Of one replica, from its start."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter("imgcls_requests", "Requests answered.", ["path", "status"], registry=self._registry)
+        self._seconds = Histogram(
+            "imgcls_request_seconds",
+            "From a request's first byte to its answer.",
+            ["path"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._stages = Histogram(
+            "imgcls_stage_seconds",
+            "Of a request: read, wait for a thread, decode, predict.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._in_work = Gauge("imgcls_requests_in_work", "Requests that are being answered.", registry=self._registry)
+        self._answers = Counter(
+            "imgcls_answers", "Pictures by the class they got.", ["label", "decision"], registry=self._registry
+        )
+
+    def in_work(self) -> AbstractContextManager[object]:
+        """For as long as a request is being answered."""
+        return self._in_work.track_inprogress()
+
+    def count(self, request: Request, status: int, stages: Stages) -> None:
+        """A request that was answered. Paths that nobody serves count as one, whatever they are."""
+        path = getattr(request.scope.get("route"), "path", "other")
+        self._requests.labels(path, str(status)).inc()
+        self._seconds.labels(path).observe(stages.total / 1000)
+        for stage, milliseconds in stages.milliseconds.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def answered(self, answer: Answer) -> None:
+        """A picture that was classified."""
+        self._answers.labels(answer.label, answer.decision).inc()
+
+    def page(self) -> bytes:
+        """In Prometheus' text format 0.0.4."""
+        return generate_latest(self._registry)

@@ -1,0 +1,66 @@
+"""What the OpenAPI page tells beyond the answers' models: bodies, examples, refusals."""
+
+from typing import Any
+
+from serve.schemas import Classified, Instances, ManyClassified, Refused
+from serve.upload import FIELD
+
+_PICTURE = {"type": "string", "format": "binary", "description": "A picture: JPEG, PNG, TIFF, BMP, GIF or WebP."}
+_TINY = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGOoiLIBAAJcAQ9kOM3dAAAAAElFTkSuQmCC"
+"""A picture of one pixel, so that the examples work as they are."""
+_BASE64 = {"type": "string", "description": "A picture's file in base64."}
+
+BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": [FIELD],
+                "properties": {FIELD: {"type": "array", "minItems": 1, "items": _PICTURE}},
+            },
+            "encoding": {FIELD: {"contentType": "image/jpeg, image/png, image/tiff, application/octet-stream"}},
+        },
+        "image/*": {"schema": _PICTURE},
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "image": _BASE64,
+                    "images": {"type": "array", "minItems": 1, "items": _BASE64},
+                    "instances": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {
+                            "type": "object",
+                            "required": ["image_bytes"],
+                            "properties": {
+                                "key": {"type": "string"},
+                                "image_bytes": {
+                                    "type": "object",
+                                    "required": ["b64"],
+                                    "properties": {"b64": _BASE64},
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+            "examples": {
+                "one": {"summary": "One picture", "value": {"image": _TINY}},
+                "several": {"summary": "Several pictures", "value": {"images": [_TINY, _TINY]}},
+                "instances": {
+                    "summary": "As cloud services have it",
+                    "value": {"instances": [{"key": "a", "image_bytes": {"b64": _TINY}}]},
+                },
+            },
+        },
+    },
+}
+
+ANSWERS = Classified | ManyClassified | Instances
+
+
+def refusals(**reasons: str) -> dict[int | str, dict[str, Any]]:
+    """Of a route, by `_STATUS`."""
+    return {int(name[1:]): {"model": Refused, "description": reason} for name, reason in reasons.items()}
