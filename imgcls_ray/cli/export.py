@@ -19,7 +19,8 @@ def export(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="keras, h5, saved_model, tflite, tflite_float16, tflite_int8, onnx, openvino, bundle_openvino or bundle_bfloat16.",
+            help="keras, h5, saved_model, tflite, tflite_float16, tflite_int8, onnx, openvino, bundle_openvino or "
+            "bundle_bfloat16.",
         ),
     ],
     out: Annotated[
