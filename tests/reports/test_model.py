@@ -9,12 +9,16 @@ import pytest
 
 from imgcls_ray.bundle.bundle import Bundle, Card, load_bundle, write_bundle
 from imgcls_ray.config import Size, TrialSettings
+from imgcls_ray.data.index import Index, ShardEntry
 from imgcls_ray.data.labels import Labels
+from imgcls_ray.data.manifest import Counts
 from imgcls_ray.data.pixels import PixelOps
+from imgcls_ray.data.preprocess import Preprocessed
+from imgcls_ray.data.shards import shard_format
 from imgcls_ray.evaluation.predictions import Predictions
 from imgcls_ray.inference.calibration import Calibration
 from imgcls_ray.models.network import build_cnn
-from imgcls_ray.reports.model.album import Opened, SourceAlbum
+from imgcls_ray.reports.model.album import Opened, ShardAlbum, SourceAlbum
 from imgcls_ray.reports.model.facts import LISTED, model_report
 from imgcls_ray.reports.model.gallery import Gallery, gallery
 from imgcls_ray.reports.model.matrix import MAPPED, confusion_map, confusion_table
@@ -183,6 +187,20 @@ def test_a_file_that_is_gone_is_left_out() -> None:
     looks = gallery(report, files, None).mistakes
     assert [look.judged.key for look in looks] == [report.mistakes[1].key]
     assert looks[0].for_answer is None
+
+
+def test_without_its_source_a_set_shows_what_the_network_gets(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, *OPS.shape), dtype=np.uint8)
+    keys = ("a/1.jpg", "a/2.jpg", "b/1.jpg")
+    written = shard_format("hdf5").write(tmp_path / "s.h5", images, np.array([0, 0, 1]), keys)
+    entry = ShardEntry("s.h5", "test", 3, written.bytes, written.sha256)
+    labels, none = Labels(("a", "b")), {"train": [0, 0], "val": [0, 0], "test": [2, 1]}
+    index = Index(labels, OPS, "hdf5", "f" * 64, "pets", (entry,), none, "0" * 64)  # type: ignore[arg-type]
+    found = Preprocessed(tmp_path, index, Counts(3, 3, 0, 0), {})
+    opened = ShardAlbum(found, "test").open(["a/2.jpg", "gone.jpg"])
+    assert list(opened) == ["a/2.jpg"]
+    np.testing.assert_array_equal(opened["a/2.jpg"].network, images[1])
+    assert opened["a/2.jpg"].shown.shape == (round(176 * 16 / 24), 176, 3)
 
 
 @pytest.mark.parametrize(("way", "warm"), [("stretch", (12, 30)), ("crop", (12, 30)), ("pad", (12, 30))])

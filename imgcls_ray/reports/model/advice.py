@@ -14,7 +14,9 @@ FEW = 3
 WEAK = 0.15
 """A class is called weak where its recall is so much below the mean of all."""
 BELIEVED = 0.03
-"""A calibration error up to which probabilities are called right, where there is nothing better to go by."""
+"""A calibration error up to which probabilities are called right, however little of it is chance."""
+FAR = 0.1
+"""A calibration error from which something should be done."""
 
 
 def advise(report: ModelReport) -> tuple[Advice, ...]:
@@ -44,7 +46,7 @@ def _labels(report: ModelReport) -> Iterator[Advice]:
     it = "1 picture is" if report.doubted == 1 else f"{report.doubted:,} pictures are"
     expected = report.doubts_expected
     text = f"{it} given another class than the label with a probability of 0.9 or more: {listed}. "
-    if report.doubted > expected + 3 * math.sqrt(expected):
+    if report.labels_doubted:
         more = f"{expected:.0f}" if expected >= 0.5 else "None"
         more += " would be expected of the model itself, so some of these labels are likely wrong"
         yield Advice("labels", "act", f"{text}{more}: mend them, and measure again.")
@@ -91,19 +93,17 @@ def _pairs(report: ModelReport) -> Iterator[Advice]:
 
 
 def _trust(report: ModelReport) -> Iterator[Advice]:
-    trust, fitted = report.trust, report.about.calibration.pictures
-    off = f"off by {trust.error_after:.3f} on average"
-    if trust.error_after <= BELIEVED:
-        text = f"They can be believed: what has 0.8 is right about 8 times in 10 ({off})."
+    trust, chance = report.trust, report.metrics.calibration_error_by_chance
+    off = f"off by {trust.error_after:.3f} on average (by chance alone {chance:.3f})"
+    if trust.error_after <= max(BELIEVED, 1.5 * chance):
+        text = f"They can be believed: what has 0.8 is right about 8 times in 10. They are {off}."
+    elif abs(trust.surplus) < trust.error_after / 2:
+        text = f"Some are too high and some too low: they are {off} (see the curve)."
     else:
-        way = "sure" if trust.surplus > 0 else "timid"
-        text = f"The model is a little too {way} of itself: its probabilities are {off}."
-        if trust.error_after > 0.1:
-            text = f"Don't take them for shares: the model is too {way} of itself, its probabilities are {off}."
-    if fitted and abs(trust.error_before - trust.error_after) >= 0.005:
+        text = f"The model is too {'sure' if trust.surplus > 0 else 'timid'}: its probabilities are {off}."
+    if report.about.calibration.temperature != 1 and abs(trust.error_before - trust.error_after) >= 0.005:
         text += f" Without calibration it would be {trust.error_before:.3f}."
-    level = "act" if trust.error_after > 0.1 else "know"
-    yield Advice("probabilities", "act" if level == "act" else "know", text)
+    yield Advice("probabilities", "act" if trust.error_after > FAR else "know", text)
 
 
 def _unsure(report: ModelReport) -> Iterator[Advice]:
@@ -124,7 +124,10 @@ def _unsure(report: ModelReport) -> Iterator[Advice]:
         end = "let a person look at the unsure ones."
         yield Advice("sure and unsure", "know", f"{text}At most {asked} wrong were asked for: {end}")
     else:
-        end = "these pictures are harder than those that the thresholds come from."
+        end = (
+            f"these pictures are harder than the {calibration.pictures:,} that the thresholds come from, or those were "
+            "too few."
+        )
         yield Advice("sure and unsure", "act", f"{text}Only {asked} wrong were asked for: {end}")
 
 

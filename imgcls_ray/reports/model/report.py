@@ -1,5 +1,6 @@
 """What the report of a model says, as typed facts: the page and `model.json` show the same ones."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -117,6 +118,11 @@ class ModelReport:
     doubts: tuple[Judged, ...]
     """Pictures whose labels look wrong, the clearest first."""
     advice: tuple[Advice, ...] = ()
+
+    @property
+    def labels_doubted(self) -> bool:
+        """Whether there are more doubts than the model's own mistakes explain, by three standard deviations."""
+        return self.doubted > self.doubts_expected + 3 * math.sqrt(self.doubts_expected)
 
     def to_json(self) -> dict[str, Any]:
         """The document."""
