@@ -59,18 +59,23 @@ class Comparison:
     """The table."""
 
     rows: tuple[Compared, ...]
+    unreadable: tuple[str, ...] = ()
+    """Studies of the storage whose journals could not be read."""
 
     @property
     def warning(self) -> str | None:
-        """That the lines were measured on different pictures; None where they were not."""
+        """That lines were measured on different pictures, or are missing; None where all is well."""
         places = {(row.fingerprint, row.data): row.source for row in self.rows}
-        if len({fingerprint for fingerprint, _ in places}) < 2:
-            return None
         named = ", ".join(f"{data} {fingerprint[:8]} ({source})" for (fingerprint, data), source in places.items())
-        return (
-            f"These figures were measured on different pictures, splits or image sizes: {named}. A difference between "
-            "lines of different data need not be one between their networks."
-        )
+        found = []
+        if len({fingerprint for fingerprint, _ in places}) > 1:
+            found.append(
+                f"These figures were measured on different pictures, splits or image sizes: {named}. A difference "
+                "between lines of different data need not be one between their networks."
+            )
+        if self.unreadable:
+            found.append(f"Left out, as their journals can't be read: {', '.join(self.unreadable)}.")
+        return " ".join(found) or None
 
     def to_json(self) -> dict[str, Any]:
         """The document of `imgcls compare --json`."""
@@ -89,8 +94,14 @@ def compare(names: Sequence[str], storage: Path, every: bool = False, order: Ord
     """
     root = Storage(storage)
     rows: list[Compared] = []
+    unreadable = []
     for name in names or _studies(root):
-        rows += _of_model(name, storage) if _is_model(name, root) else _of_study(name, root)
+        try:
+            rows += _of_model(name, storage) if _is_model(name, root) else _of_study(name, root)
+        except StorageError:
+            if names:
+                raise
+            unreadable.append(name)
     if not rows:
         raise StorageError(f"No trial of {', '.join(names) or 'any study'} in {storage} has a score to compare yet.")
     ranked = sorted(rows, key=lambda row: (-row.val_accuracy, row.val_loss))
@@ -99,7 +110,7 @@ def compare(names: Sequence[str], storage: Path, every: bool = False, order: Ord
         key = (row.architecture, row.fingerprint) if row.trial is not None and not every else id(row)
         best.setdefault(key, row)
     kept = best.values()
-    return Comparison(tuple(sorted(kept, key=lambda row: _place(row, order))))
+    return Comparison(tuple(sorted(kept, key=lambda row: _place(row, order))), tuple(unreadable))
 
 
 def _place(row: Compared, order: Order) -> tuple[bool, float]:

@@ -44,10 +44,10 @@ class Ensembling:
         best = self._outcome.best
         if not self._answers.kept(best):
             return Ensemble((), None, 1.0, "no weights were kept of the trial to use")
-        _, labels = self._answers.of(best)
-        pool = self._pool(labels)
+        pool = self._pool()
         if len(pool) < 2:
             return Ensemble((), None, 1.0, self._why_alone())
+        _, labels = self._answers.of(best)
         temperatures = [fit_temperature(self._answers.of(trial)[0], labels) for trial in pool]
         answers = np.stack(
             [
@@ -78,27 +78,29 @@ class Ensembling:
                 backbone.set_weights(before)  # the next member starts from the same
         return joining.model(name)
 
-    def _pool(self, labels: np.ndarray) -> list[TrialOutcome]:
+    def _pool(self) -> list[TrialOutcome]:
         """The trial to use, then those with the lowest log loss, as far as they may be joined with it."""
-        best, auto = self._outcome.best, self._size == "auto"
-        others = [
-            trial
-            for trial in self._answers.trials
-            if trial.number != best.number and self._answers.kept(trial) and self._same_pictures(trial)
-        ]
-        rows = np.arange(len(labels))
-
-        def loss(trial: TrialOutcome) -> float:
-            given = self._answers.of(trial)[0]
-            after = Calibration(fit_temperature(given, labels)).apply(given)
-            return figure_of(after, labels, "loss", rows)
-
-        pool, limit = [best], POOL if isinstance(self._size, str) else self._size
-        allowed = DEARER * self._cost([best])
-        for trial in sorted(others, key=loss):
-            if len(pool) < limit and (not auto or self._cost([*pool, trial]) <= allowed):
+        best, limit = self._outcome.best, POOL if isinstance(self._size, str) else self._size
+        pool = [best]
+        # Whoever is too dear in any case need not answer.
+        for trial in sorted(filter(self._may_join, self._answers.trials), key=self._loss):
+            if len(pool) < limit and self._affordable([*pool, trial]):
                 pool.append(trial)
         return pool
+
+    def _may_join(self, trial: TrialOutcome) -> bool:
+        best = self._outcome.best
+        possible = trial.number != best.number and self._answers.kept(trial) and self._same_pictures(trial)
+        return possible and self._affordable([best, trial])
+
+    def _affordable(self, trials: Sequence[TrialOutcome]) -> bool:
+        return self._size != "auto" or self._cost(trials) <= DEARER * self._cost([self._outcome.best])
+
+    def _loss(self, trial: TrialOutcome) -> float:
+        """On all validation pictures, calibrated by itself."""
+        given, labels = self._answers.of(trial)
+        after = Calibration(fit_temperature(given, labels)).apply(given)
+        return figure_of(after, labels, "loss", np.arange(len(labels)))
 
     def _same_pictures(self, trial: TrialOutcome) -> bool:
         """Whether a trial sees the pictures as the trial to use does: a bundle has one size and one way to resize."""

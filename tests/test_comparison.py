@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,17 @@ def test_a_model_stands_beside_studies_and_other_data_is_told(storage: Path) -> 
     assert found.warning is not None
     assert "different pictures" in found.warning
     assert f"pets ffffffff ({bundle})" in found.warning
+
+
+def test_a_study_that_can_not_be_read_is_told_and_left_out(storage: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(storage, tmp_path / "runs"))
+    (root / "studies" / "third").mkdir()
+    (root / "studies" / "third" / "journal.log").touch()
+    found = compare([], root)
+    assert found.rows == compare([], storage).rows
+    assert found.warning == "Left out, as their journals can't be read: third."
+    with pytest.raises(StorageError, match="third"):
+        compare(["third"], root)
 
 
 def test_other_orders(storage: Path) -> None:

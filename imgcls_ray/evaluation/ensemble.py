@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+FIGURES = ("gain", "noise", "accuracy_gap", "accuracy_noise", "pictures")
+"""Of a verdict, in JSON."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -41,17 +44,6 @@ class Verdict:
             f"cross-validation on {self.pictures} validation pictures"
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """The figures and the conclusions."""
-        return {
-            "accepted": self.accepted,
-            "gain": self.gain,
-            "noise": self.noise,
-            "accuracy_gap": self.accuracy_gap,
-            "accuracy_noise": self.accuracy_noise,
-            "sentence": self.sentence,
-        }
-
 
 @dataclass(frozen=True)
 class Member:
@@ -89,7 +81,13 @@ class Ensemble:
         return self.verdict.sentence + cost
 
     def to_json(self) -> dict[str, Any]:
-        """The figures, the members and the conclusions."""
-        verdict = self.verdict.to_json() if self.verdict else {"accepted": False}
+        """The figures (None where there was nothing to join), the members and the conclusions."""
+        figures = {name: getattr(self.verdict, name, None) for name in FIGURES}
         members = [asdict(member) for member in self.members]
-        return {**verdict, "sentence": self.sentence, "members": members, "cost": self.cost}
+        return {
+            "accepted": self.accepted,
+            **figures,
+            "cost": self.cost,
+            "members": members,
+            "sentence": self.sentence,
+        }

@@ -1,5 +1,6 @@
 """The way to MLflow: import it, open the store, hand out a client. Nothing else in the project imports it."""
 
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def connect(uri: str, *, create: bool = True, retries: int = 1) -> "MlflowClient
             raise StorageError(f"MLflow's database can't be created at {file}: {error.strerror}.") from error
     check_reachable(uri)
     prepare_environment(uri, retries)
-    with told(uri), quiet():
+    with told(uri), quiet(), _alone(file if create else None):
         from mlflow import MlflowClient
 
         if not is_server(uri):
@@ -48,6 +49,22 @@ def connect(uri: str, *, create: bool = True, retries: int = 1) -> "MlflowClient
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)  # opens the store; a new database gets its tables here
     return client
+
+
+@contextmanager
+def _alone(file: Path | None) -> Iterator[None]:
+    """One process at a time opens the database `file`: two that make its tables at once both fail, lock of MLflow or
+    not. The lock is a file beside it, let go by the system when a process ends."""
+    if file is None:
+        yield
+        return
+    try:
+        lock = file.with_name(f".{file.name}.lock").open("a")
+    except OSError as error:
+        raise StorageError(f"MLflow's database can't be written at {file}: {error.strerror}.") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def experiment_id(client: "MlflowClient", uri: str, storage: Path) -> str:

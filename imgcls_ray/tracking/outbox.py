@@ -102,5 +102,5 @@ class Outbox:
         except (ValueError, TypeError, AttributeError) as error:
             raise StorageError(
                 f"The file {self._file} holds what MLflow is to know of the study and is damaged ({error}): move it "
-                "away; what it held of the trials' curves is lost."
+                "away, and the study goes on in new runs."
             ) from error

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 PARENT = "mlflow.parentRunId"
 SOURCE = "mlflow.source.name"
 STUDY, STORAGE, TRIAL, STATE = "imgcls.study", "imgcls.storage", "imgcls.trial", "imgcls.state"
+ID = "imgcls.id"
+"""What a study's run is found by: no other study has it, be it of the same name in the same place."""
 BEST, LEADER, FRONT = "imgcls.best", "imgcls.leader", "imgcls.front"
 REASON, NOTE = "imgcls.reason", "mlflow.note.content"
 REPEATS = "imgcls.from_trial"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from uuid import uuid4
 
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, TrialOutcome
@@ -16,7 +17,7 @@ from imgcls_ray.tracking.figures import (
 )
 from imgcls_ray.tracking.known import Known
 from imgcls_ray.tracking.outbox import Outbox
-from imgcls_ray.tracking.record import BEST, FRONT, LEADER, NOTE, REASON, SOURCE, STORAGE, STUDY, TRIAL, Record
+from imgcls_ray.tracking.record import BEST, FRONT, ID, LEADER, NOTE, REASON, SOURCE, STORAGE, STUDY, TRIAL, Record
 
 VALUE = "value"
 """The objective of a trial whose other metrics of each epoch were lost with the process that heard them."""
@@ -31,7 +32,7 @@ class Recorder(StudyListener):
     """Each call writes a line or two to a file and returns (microseconds): no trial waits for MLflow."""
 
     def __init__(self, storage: str, outbox: Callable[[str], Outbox]) -> None:
-        """`outbox` opens that of the study with this name; studies of one name in two storages stay apart."""
+        """`storage` is where the study lies; `outbox` opens that of the study with this name."""
         self._storage, self._open = storage, outbox
         self._outbox: Outbox | None = None
         self._known = Known()
@@ -40,7 +41,7 @@ class Recorder(StudyListener):
         self._info, self._outbox = study, self._open(study.name)
         self._so_far = SO_FAR.format(study.objective.metric)
         self._known = Known.of(self._outbox.records, self._so_far, study.objective.gain)
-        identity = self._known.identity or {STUDY: study.name, STORAGE: self._storage, **PROGRAM}
+        identity = self._known.identity or {ID: uuid4().hex, STUDY: study.name, STORAGE: self._storage, **PROGRAM}
         # A parameter can't be changed once it is written: a study taken up again keeps its first settings.
         start = Record(_now(), start=identity, params=study.settings, tags=study_tags(study))
         self._add(start)

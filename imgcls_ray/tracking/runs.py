@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from imgcls_ray.tracking.record import PARENT, STORAGE, STUDY, TRIAL, DataSplit, Record
+from imgcls_ray.tracking.record import ID, PARENT, STUDY, TRIAL, DataSplit, Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,9 +25,9 @@ class StudyRuns:
     """
 
     def __init__(self, client: "MlflowClient", experiment: str, identity: Mapping[str, str], storage: Path) -> None:
-        """`identity` is the tags that the study's own run is known by; files lie below `storage`."""
+        """`identity` is the tags that the study's own run begins with; files lie below `storage`."""
         self._client, self._experiment = client, experiment
-        self._identity = {name: identity[name] for name in (STUDY, STORAGE)}
+        self._name, self._identity = identity[STUDY], {ID: identity[ID]}
         self._storage = storage
         self._trials: dict[int, str] = {}
         self._unsure = True  # whether runs may exist that we do not know the ids of
@@ -83,7 +83,7 @@ class StudyRuns:
             self._client.update_run(known, status="RUNNING")
             return known
         if record.trial is None:
-            self.parent = self._create(self._identity[STUDY], record, {})
+            self.parent = self._create(self._name, record, {})
             return self.parent
         run = self._create(f"trial-{record.trial:03d}", record, {PARENT: self._run(None)})
         self._trials[record.trial] = run

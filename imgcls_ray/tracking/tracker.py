@@ -57,7 +57,7 @@ class Tracker:
         self._outbox: Outbox | None = None
         self._sender: Sender | None = None
         if not is_server(self.uri):
-            self._experiment = experiment_id(self.client, self.uri, self.storage)
+            experiment_id(self.client, self.uri, self.storage)
 
     @cached_property
     def client(self) -> "MlflowClient":

@@ -103,3 +103,5 @@ def test_an_ensemble_tells_its_members_and_its_cost():
     alone = Ensemble((), None, 1.0, "nothing else was kept")
     assert alone.to_json()["sentence"] == "no ensemble: nothing else was kept"
     assert alone.to_json()["accepted"] is False
+    assert alone.to_json()["gain"] is None
+    assert alone.to_json().keys() == document.keys()

@@ -1,5 +1,6 @@
 """A study in a real database: what was told is what MLflow shows."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,17 @@ def test_many_writers_at_once_lose_nothing(storage: Path) -> None:
         history = tracker.client.get_metric_history(children(tracker)["trial-000"].info.run_id, "val_loss")
         assert [(point.step, point.value) for point in history] == [(n, number + n / 100) for n in range(1, 21)]
         tracker.close()
+
+
+def test_a_study_that_was_deleted_and_its_namesake_stay_apart(storage: Path) -> None:
+    ids = set()
+    for _ in range(2):
+        with Tracker(storage, TrackingSettings()) as tracker:
+            tell_study(tracker.listener(), TRIALS[:1])
+            ids.add(tracker.run_id)
+            assert len(children(tracker)) == 1
+        shutil.rmtree(storage / "studies" / INFO.name)
+    assert len(ids) == 2
 
 
 def test_odd_names_and_values_arrive(tracker: Tracker) -> None:
