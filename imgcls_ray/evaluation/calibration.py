@@ -10,7 +10,7 @@ COLDEST, HOTTEST = 0.05, 20.0
 """Temperatures that are tried."""
 FEWEST_WRONG = 5
 """A class has a threshold of its own where so many wrong answers are accepted: at a risk of 5 %, with 100 answers. With
-20 of them the threshold was where the first wrong one happened to be, and of other pictures twice as many were wrong."""
+20 the threshold was where the first wrong one happened to be, and of other pictures twice as many were wrong."""
 FOLDS = 5
 _TINY = 1e-12
 
