@@ -5,7 +5,7 @@
 Heads on embeddings, the space `probe` with one view of each picture and no early stopping inside a trial. By default
 settings are drawn at random: with the same seed both then train the same ones, and what differs is the stopping alone.
 The best is the trial with the highest validation accuracy (`leader`): the rule that keeps the defaults would hide what
-ASHA costs. The limit is the epochs that ASHA spends when each rung lets exactly a third go on.
+ASHA costs. The limit is the epochs that ASHA spends when each rung lets exactly half go on.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def report(asha: list[Run], unstopped: list[Run], options: argparse.Namespace) -
     points = [100 * (mine.accuracy - theirs.accuracy) for mine, theirs in zip(asha, unstopped, strict=True)]
     error = statistics.stdev(points) / len(points) ** 0.5 if len(points) > 1 else float("nan")
     print(f"ours spends of the epochs  {spent:8.3f}   (asked: at most 0.333), no stopping {1 / spent:.2f} times ours")
-    print(f"limit, a third at a rung   {limit:8.3f}   {limit / spent:.2f} times ours")
+    print(f"limit, half at a rung      {limit:8.3f}   {limit / spent:.2f} times ours")
     print(f"test accuracy, ASHA - none {statistics.fmean(points):+8.2f}   points +- {error:.2f} (asked: at least -0.5)")
 
 

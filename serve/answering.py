@@ -17,16 +17,16 @@ class Answering:
         self.predictor, self._most, self._meters = predictor, settings.max_pictures, meters
 
     async def answers(self, request: Request, pictures: list[bytes]) -> list[Answer | ImgclsError]:
-        """The answer to each picture, or why it has none.
+        """The answer to each picture, or why it has none; all of them by one version of the model, which is told.
 
         Raises:
             RequestRefused: 422, there are more than `max_pictures`.
         """
         if len(pictures) > self._most:
             raise RequestRefused(422, f"A request has at most {self._most} pictures; received {len(pictures)}.")
-        info = self.predictor.info
-        request.state.model = {"name": info.name, "version": info.version}
-        answers = await self.predictor.classify(pictures, request.state.stages)
+        served = self.predictor.served
+        request.state.model = {"name": served.name, "version": served.version}
+        answers = await self.predictor.classify(served, pictures, request.state.stages)
         request.state.answers = [_told(answer) for answer in answers]
         for answer in answers:
             if isinstance(answer, Answer):

@@ -36,7 +36,9 @@ _POLICY = (
 """Of our pages: nothing comes from elsewhere, no other page may frame them; `blob:` is the picture that was chosen."""
 
 
-def build_app(predictor: Predictor, settings: ServeSettings, explain: Explain | None = None) -> FastAPI:
+def build_app(
+    predictor: Predictor, settings: ServeSettings, explain: Explain | None = None, meters: Meters | None = None
+) -> FastAPI:
     """The FastAPI application that answers with `predictor` within the limits of `settings`, and with `explain` why.
 
     `/docs` is a page of our own: FastAPI's loads its scripts from the internet, which many clusters don't have.
@@ -52,7 +54,7 @@ def build_app(predictor: Predictor, settings: ServeSettings, explain: Explain | 
         docs_url=None,
         redoc_url=None,
     )
-    meters = Meters()
+    meters = meters or Meters()
     answering = Answering(predictor, settings, meters)
     # The last one is the first that sees a request.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
@@ -105,11 +107,11 @@ def _classifying(app: FastAPI, answering: Answering) -> None:
 
     @app.get("/labels", operation_id="labels", summary="The classes, in the order of scores")
     async def labels() -> Labels:
-        return Labels(labels=list(answering.predictor.labels))
+        return Labels(labels=list(answering.predictor.served.labels))
 
     @app.get("/model", operation_id="model", summary="The model that answers")
     async def model() -> ModelInfo:
-        return answering.predictor.info
+        return answering.predictor.served.info
 
 
 def _watching(app: FastAPI, predictor: Predictor, meters: Meters) -> None:
@@ -128,7 +130,7 @@ def _watching(app: FastAPI, predictor: Predictor, meters: Meters) -> None:
     async def readyz(request: Request) -> Ready | JSONResponse:
         if not predictor.ready:
             return handlers.refusal(request, 503, "The model is still being loaded.", {"Retry-After": "1"})
-        return Ready(model=predictor.info)
+        return Ready(model=predictor.served.info)
 
     @app.get("/metrics", operation_id="metrics", summary="Figures for Prometheus", response_class=Response)
     async def metrics() -> Response:

@@ -3,8 +3,10 @@ in another, which is there only while somebody asks for them."""
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serve.meters import Meters
 from serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
     from ray.serve.handle import DeploymentHandle
 
-    from serve.explaining import Explained, NotExplained
+    from serve.explaining import Explained, Explainer, NotExplained
 
 _NAME, _EXPLAINER = "Classifier", "Explainer"
 _ONGOING = 2
@@ -26,24 +28,27 @@ class Classifier:
     """One replica: loads and warms the bundle when it starts, and fails to start when the bundle's checks fail."""
 
     def __init__(self, settings: ServeSettings, explainer: "DeploymentHandle | None" = None) -> None:
-        from serve.loading import load_predictor
+        from serve.loading import follow, load_predictor
         from serve.loopback import keep_replica_on_loopback
 
         keep_replica_on_loopback()
         _log_to_stderr()
         self._settings, self._explainer = settings, explainer
-        self._predictor = load_predictor(settings)
+        self._predictor, self._meters = load_predictor(settings), Meters()
+        follow(self._predictor, settings, self._meters)
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         # Serve calls this after the constructor, in the replica: an application is never pickled.
         from serve.app import build_app
 
-        return build_app(self._predictor, self._settings, self._explain if self._explainer else None)
+        explain = self._explain if self._explainer else None
+        return build_app(self._predictor, self._settings, explain, self._meters)
 
     async def _explain(self, picture: bytes, label: str | None) -> "Explained | NotExplained":
         if self._explainer is None:
             raise RuntimeError("there is no explainer")
-        answer: Explained | NotExplained = await self._explainer.remote(picture, label)
+        bundle = str(self._predictor.served.path)
+        answer: Explained | NotExplained = await self._explainer.remote(bundle, picture, label)
         return answer
 
 
@@ -51,16 +56,22 @@ class HeatMaps:
     """One replica that draws heat maps; it starts with the first request and ends when nobody has asked for long."""
 
     def __init__(self, settings: ServeSettings) -> None:
-        from serve.loading import load_explainer
         from serve.loopback import keep_replica_on_loopback
 
         keep_replica_on_loopback()
         _log_to_stderr()
-        self._explainer = load_explainer(settings)
+        self._settings = settings
+        self._explainers: dict[str, Explainer] = {}
+        """By bundle; the last two, as a version that was followed may be gone back to."""
 
-    def __call__(self, picture: bytes, label: str | None) -> "Explained | NotExplained":
-        """See `Explainer.explain`."""
-        return self._explainer.explain(picture, label)
+    def __call__(self, bundle: str, picture: bytes, label: str | None) -> "Explained | NotExplained":
+        """See `Explainer.explain`; `bundle` is the folder of the one that answers."""
+        from serve.loading import load_explainer
+
+        if bundle not in self._explainers:
+            kept = list(self._explainers.items())[-1:]
+            self._explainers = dict([*kept, (bundle, load_explainer(Path(bundle), self._settings))])
+        return self._explainers[bundle].explain(picture, label)
 
 
 def build(args: ServeSettings) -> "Application":

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,9 +10,7 @@ import numpy as np
 from imgcls_ray.errors import ImageError, ImgclsError
 from serve.answer import Answer
 from serve.errors import RequestRefused
-
-if TYPE_CHECKING:
-    from imgcls_ray.bundle.bundle import Bundle
+from serve.served import Served
 
 SIDE = 384
 """The longer side in pixels of a picture with its heat map; what the model sees is mostly smaller."""
@@ -49,14 +46,14 @@ Explain = Callable[[bytes, str | None], Awaitable[Explained | NotExplained]]
 class Explainer:
     """Draws heat maps for one bundle; needs TensorFlow, whichever engine answers."""
 
-    def __init__(self, bundle: "Bundle") -> None:
-        self._bundle, self._network = bundle, bundle.network()
+    def __init__(self, served: Served) -> None:
+        self._served, self._network = served, served.bundle.network()
 
     def warm_up(self) -> None:
         """Trace the graph, which takes some seconds."""
         from imgcls_ray.explain.gradcam import heat_map
 
-        heat_map(self._network, np.zeros((1, *self._bundle.pixels.shape), np.uint8), np.zeros(1, int))
+        heat_map(self._network, np.zeros((1, *self._served.bundle.pixels.shape), np.uint8), np.zeros(1, int))
 
     def explain(self, picture: bytes, label: str | None) -> Explained | NotExplained:
         """The heat map of the class `label`, or of the one that is answered."""
@@ -69,15 +66,16 @@ class Explainer:
         from imgcls_ray.explain.gradcam import heat_map
         from imgcls_ray.explain.overlay import overlay
 
-        labels = self._bundle.labels.names
+        labels = self._served.labels
         if label is not None and label not in labels:
             listed = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
             raise RequestRefused(422, f"The classes are {listed}; received {label[:80]!r}.")
-        [pixels] = self._bundle.decoded([picture])
+        bundle = self._served.bundle
+        [pixels] = bundle.decoded([picture])
         if isinstance(pixels, ImageError):
             raise pixels
-        [probabilities] = self._bundle.predict(pixels[None])
-        answer = Answer(labels, probabilities, self._bundle.decision(probabilities))
+        [probabilities] = bundle.predict(pixels[None])
+        answer = Answer(labels, probabilities, bundle.decision(probabilities))
         asked = answer.best if label is None else labels.index(label)
         [heat] = heat_map(self._network, pixels[None], np.array([asked]))
         scale = SIDE / max(heat.shape)

@@ -37,7 +37,7 @@ def inference_router(answering: Answering) -> APIRouter:
     @router.get("/models/{name}/versions/{version}", include_in_schema=False)
     async def model(name: str, version: str | None = None) -> dict[str, Any]:
         check(name, version)
-        return metadata(name, predictor.info.version, len(predictor.labels))
+        return metadata(name, predictor.served.version, len(predictor.served.labels))
 
     @router.get("/models/{name}/ready", summary="Is this model loaded?")
     @router.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
@@ -54,11 +54,11 @@ def inference_router(answering: Answering) -> APIRouter:
             with request.state.stages.timed("read"):
                 asked = read_inference(await request.body(), request.headers.get(LENGTH))
             answers = _all(await answering.answers(request, asked.pictures))
-        body, headers = written(answers, asked, name, predictor.info.version)
+        body, headers = written(answers, asked, name, request.state.model["version"])
         return Response(body, headers=headers)
 
     def check(name: str, version: str | None) -> None:
-        info = predictor.info
+        info = predictor.served
         if name != info.name or version not in (None, info.version):
             served = f"{info.name!r}" + (f", version {info.version}" if info.version else "")
             raise RequestRefused(404, f"The model that is served is {served}; received {name[:80]!r}.")

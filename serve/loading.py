@@ -7,7 +7,10 @@ from imgcls_ray.bundle.bundle import load_bundle
 from imgcls_ray.inference.device import claim
 from imgcls_ray.tracking.registry import Located, locate
 from serve.explaining import Explainer
+from serve.follower import Follower
+from serve.meters import Meters
 from serve.predictor import Predictor
+from serve.served import Served
 from serve.settings import ServeSettings
 
 
@@ -34,26 +37,43 @@ def check(bundle: Path) -> None:
     check_archive(bundle / MODEL)
 
 
+def load(found: Located, settings: ServeSettings) -> Served:
+    """Load and check a bundle, and run it once in each batch size.
+
+    Raises:
+        ModelError: a check fails.
+    """
+    served = Served(load_bundle(found.path, settings.cpus), found.version)
+    served.bundle.engine.warm_up()
+    return served
+
+
 def load_predictor(settings: ServeSettings) -> Predictor:
-    """Load, check and warm up the bundle; TensorFlow gets as many threads as the replica has CPUs.
+    """Load the model; TensorFlow gets as many threads as the replica has CPUs.
 
     Raises:
         ModelError: there is no such bundle, or a check fails.
     """
     claim(settings.cpus)
-    found = find(settings)
-    predictor = Predictor(load_bundle(found.path, settings.cpus), settings, found.version)
-    predictor.warm_up()
+    predictor = Predictor(load(find(settings), settings), settings)
+    predictor.ready = True
     return predictor
 
 
-def load_explainer(settings: ServeSettings) -> Explainer:
-    """Load and check the bundle for heat maps, and trace their graph.
+def follow(predictor: Predictor, settings: ServeSettings, meters: Meters) -> None:
+    """Let the predictor follow the alias that `settings.model` names; anything else stays what it is."""
+    if settings.follow_seconds and "@" in settings.model and settings.model.startswith("models:"):
+        follower = Follower(predictor, meters, lambda: find(settings), lambda found: load(found, settings))
+        follower.start(settings.follow_seconds)
+
+
+def load_explainer(path: Path, settings: ServeSettings) -> Explainer:
+    """Load and check a bundle for heat maps, and trace their graph.
 
     Raises:
-        ModelError: as `load_predictor`.
+        ModelError: a check fails.
     """
     claim(settings.cpus)
-    explainer = Explainer(load_bundle(find(settings).path))
+    explainer = Explainer(Served(load_bundle(path)))
     explainer.warm_up()
     return explainer

@@ -36,6 +36,22 @@ class Meters:
             "imgcls_answers", "Pictures by the class they got.", ["label", "decision"], registry=self._registry
         )
 
+        self._model = Gauge(
+            "imgcls_model", "1 for the version that answers.", ["name", "version"], registry=self._registry
+        )
+        self._refused = Counter(
+            "imgcls_versions_refused", "Versions that failed their checks.", ["version"], registry=self._registry
+        )
+
+    def serves(self, name: str, version: str | None) -> None:
+        """This version answers from now on."""
+        self._model.clear()
+        self._model.labels(name, version or "").set(1)
+
+    def refuses(self, version: str | None) -> None:
+        """This version, or the registry itself, is not as it must be."""
+        self._refused.labels(version or "").inc()
+
     def in_work(self) -> AbstractContextManager[object]:
         """For as long as a request is being answered."""
         return self._in_work.track_inprogress()

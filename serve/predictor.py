@@ -5,31 +5,26 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from imgcls_ray.data.pixels import read_header
 from imgcls_ray.errors import ImageError, ImgclsError
 from serve.answer import Answer
 from serve.errors import RequestRefused
-from serve.schemas import ModelInfo
+from serve.served import Served
 from serve.settings import ServeSettings
 from serve.stages import Stages
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from imgcls_ray.bundle.bundle import Bundle
-
 
 class Predictor:
-    """Classifies pictures with one loaded bundle. Decoding and the model run in threads, so the event loop stays free.
+    """Classifies pictures with the bundle that is served. Decoding and the model run in threads, so the event loop
+    stays free.
 
     With one CPU there are still two threads: a picture that takes long to decode does not hold up the small ones.
     """
 
-    def __init__(self, bundle: "Bundle", settings: ServeSettings, version: str | None = None) -> None:
-        self._bundle = bundle
-        self._version = version
+    def __init__(self, served: Served, settings: ServeSettings) -> None:
+        self.served = served
+        """What answers; another one may take its place at any time."""
         self._max_pixels = settings.max_pixels
         self._max_waiting = settings.max_waiting
         self._threads = ThreadPoolExecutor(max(2, settings.cpus), thread_name_prefix="predict")
@@ -37,27 +32,9 @@ class Predictor:
         """Requests in work."""
         self.ready = False
 
-    @property
-    def info(self) -> ModelInfo:
-        """What the model is."""
-        pixels = self._bundle.pixels
-        return ModelInfo(
-            name=self._bundle.card.name,
-            version=self._version,
-            labels=len(self._bundle.labels),
-            height=pixels.height,
-            width=pixels.width,
-            colorspace=pixels.colorspace,
-        )
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The classes, in the order of scores."""
-        return self._bundle.labels.names
-
     def warm_up(self) -> None:
         """Run the model once in each batch size; from here on the service is ready."""
-        self._bundle.engine.warm_up()
+        self.served.bundle.engine.warm_up()
         self.ready = True
 
     @contextmanager
@@ -75,24 +52,23 @@ class Predictor:
         finally:
             self.waiting -= 1
 
-    async def classify(self, pictures: list[bytes], stages: Stages) -> list[Answer | ImgclsError]:
-        """The answer for each picture (a file's bytes), or why it can't be classified."""
+    async def classify(self, served: Served, pictures: list[bytes], stages: Stages) -> list[Answer | ImgclsError]:
+        """The answer of `served` for each picture (a file's bytes), or why it can't be classified."""
         asked = time.perf_counter()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._classify, pictures, stages, asked)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._classify, served, pictures, stages, asked
+        )
 
-    def _classify(self, pictures: list[bytes], stages: Stages, asked: float) -> list[Answer | ImgclsError]:
+    def _classify(
+        self, served: Served, pictures: list[bytes], stages: Stages, asked: float
+    ) -> list[Answer | ImgclsError]:
         stages.add("wait", time.perf_counter() - asked)
         with stages.timed("decode"):
             refused = [self.refused(data) for data in pictures]
-            decoded = self._bundle.decoded([data for data, no in zip(pictures, refused, strict=True) if no is None])
+            decoded = served.bundle.decoded([data for data, no in zip(pictures, refused, strict=True) if no is None])
         with stages.timed("predict"):
-            answers = iter(self._bundle.answers_of(decoded))
-        return [self._answer(next(answers)) if no is None else no for no in refused]
-
-    def _answer(self, found: "np.ndarray | ImageError") -> Answer | ImgclsError:
-        if isinstance(found, ImageError):
-            return found
-        return Answer(self.labels, found, self._bundle.decision(found))
+            answers = iter(served.bundle.answers_of(decoded))
+        return [served.answer(next(answers)) if no is None else no for no in refused]
 
     def refused(self, data: bytes) -> ImgclsError | None:
         """Why a picture's file is not decoded at all: it is none, or has too many pixels."""

@@ -65,7 +65,10 @@ def run(
         located = find(settings)
         bundle = located.path
         check(bundle)
-        found = settings.model_copy(update={"model": str(bundle), "version": located.version})
+        # Replicas run in other folders.
+        found = settings.model_copy(update={"storage": str(Path(settings.storage).absolute())})
+        if not settings.model.startswith("models:"):
+            found = found.model_copy(update={"model": str(bundle)})
         with ray_at(address, settings), _service(found, address, host, port, request_timeout):
             shown = f"[{host}]" if ":" in host else host
             on_ready(Running(f"http://{shown}:{port}", settings.model, bundle))

@@ -12,6 +12,8 @@ class ServeSettings(Settings):
     """A bundle's folder, or `models:/NAME@ALIAS` or `models:/NAME/VERSION`."""
     version: str | None = None
     """What answers call the model's version; by default its number in the registry."""
+    follow_seconds: float = Field(default=10, ge=0, le=86_400)
+    """How often replicas look where the alias in `model` is now; 0: never."""
     storage: str = "./imgcls-runs"
     """Where the model registry's database lies; not used when `model` is a folder."""
     tracking_uri: str | None = None

@@ -12,6 +12,7 @@ from imgcls_ray.client import Client, ServiceRefused
 from imgcls_ray.errors import ClusterError, DataError, SettingsError
 from serve.app import build_app
 from serve.predictor import Predictor
+from serve.served import Served
 from serve.settings import ServeSettings
 from tests.serve.conftest import BrightnessBundle, picture_bytes
 
@@ -30,7 +31,7 @@ def through(app: TestClient) -> httpx.MockTransport:
 def app(monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setenv("IMGCLS_API_KEYS", KEY)
     settings = ServeSettings(model="stand-in", auth=True, max_pixels=10_000)
-    predictor = Predictor(BrightnessBundle(), settings, "3")  # type: ignore[arg-type]
+    predictor = Predictor(Served(BrightnessBundle(), "3"), settings)  # type: ignore[arg-type]
     predictor.warm_up()
     return TestClient(build_app(predictor, settings))
 

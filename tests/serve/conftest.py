@@ -14,6 +14,7 @@ from imgcls_ray.data.pixels import PixelOps, decode
 from imgcls_ray.errors import ImageError
 from serve.app import build_app
 from serve.predictor import Predictor
+from serve.served import Served
 from serve.settings import ServeSettings
 
 
@@ -60,7 +61,7 @@ def settings() -> ServeSettings:
 
 @pytest.fixture
 def predictor(settings: ServeSettings) -> Predictor:
-    return Predictor(BrightnessBundle(), settings, "3")  # type: ignore[arg-type]
+    return Predictor(Served(BrightnessBundle(), "3"), settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture

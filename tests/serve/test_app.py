@@ -127,7 +127,7 @@ def test_refused_requests_give_their_place_back(client: TestClient) -> None:
 def test_a_bug_is_500_without_its_text(
     client: TestClient, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(_pictures: list[bytes], _stages: object) -> list[object]:
+    async def broken(*_: object) -> list[object]:
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr(predictor, "classify", broken)

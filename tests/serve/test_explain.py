@@ -14,6 +14,7 @@ from serve.answer import Answer
 from serve.app import build_app
 from serve.explaining import Explained, Explainer, NotExplained
 from serve.predictor import Predictor
+from serve.served import Served
 from serve.settings import ServeSettings
 from tests.serve.conftest import picture_bytes
 
@@ -90,7 +91,7 @@ def test_the_explainer_shows_where_a_network_looks(tmp_path: Path, colorspace: s
     pixels = PixelOps(height=16, width=24, colorspace=colorspace)
     golden = np.zeros((1, *pixels.shape), np.uint8)
     bundle = write_bundle(tmp_path / "bundle", model, Labels(("dark", "bright")), pixels, card, golden)
-    explainer = Explainer(bundle)
+    explainer = Explainer(Served(bundle))
     explainer.warm_up()
     picture = np.zeros((160, 240, 3), np.uint8)
     picture[120:, 200:] = 255

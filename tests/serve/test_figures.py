@@ -21,6 +21,7 @@ from imgcls_ray.inference.engine import load_engine
 from imgcls_ray.models.network import build_cnn
 from serve.app import build_app
 from serve.predictor import Predictor
+from serve.served import Served
 from serve.settings import ServeSettings
 from tests.bundle.conftest import CARD
 from tests.conftest import picture
@@ -47,7 +48,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]
 def served(bundle: Bundle) -> np.ndarray:
     """(n, K) as the service answers to PNGs, one by one."""
     settings = ServeSettings(model="stand-in")
-    predictor = Predictor(bundle, settings)
+    predictor = Predictor(Served(bundle), settings)
     predictor.warm_up()
     rows = []
     with TestClient(build_app(predictor, settings)) as client:

@@ -14,6 +14,7 @@ from serve.answer import Answer
 from serve.app import build_app
 from serve.explaining import Explained, NotExplained
 from serve.predictor import Predictor
+from serve.served import Served
 from serve.settings import ServeSettings
 from tests.serve.browser import PROGRAM, Tab, tab
 from tests.serve.conftest import BrightnessBundle, picture_bytes
@@ -40,7 +41,7 @@ def urls() -> Iterator[dict[str, str]]:
 
 def _server(auth: bool) -> tuple[uvicorn.Server, str]:
     settings = ServeSettings(model="stand-in", auth=auth, max_body_bytes=2_000_000)
-    predictor = Predictor(BrightnessBundle(), settings, "3")  # type: ignore[arg-type]
+    predictor = Predictor(Served(BrightnessBundle(), "3"), settings)  # type: ignore[arg-type]
     predictor.warm_up()
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(build_app(predictor, settings, explain), log_level="error"))

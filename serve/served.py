@@ -1,0 +1,60 @@
+"""A model that answers: a loaded bundle and what its version is called. A request holds on to one from start to end."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serve.schemas import ModelInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from imgcls_ray.bundle.bundle import Bundle
+    from imgcls_ray.errors import ImageError, ImgclsError
+    from serve.answer import Answer
+
+
+@dataclass(frozen=True)
+class Served:
+    """Nothing of it changes: another version is another one."""
+
+    bundle: "Bundle"
+    version: str | None = None
+    """In the registry."""
+
+    @property
+    def name(self) -> str:
+        """That of the bundle's card."""
+        return self.bundle.card.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of scores."""
+        return self.bundle.labels.names
+
+    @property
+    def path(self) -> Path:
+        """Where the bundle lies."""
+        return self.bundle.path
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is told of it."""
+        pixels = self.bundle.pixels
+        return ModelInfo(
+            name=self.name,
+            version=self.version,
+            labels=len(self.labels),
+            height=pixels.height,
+            width=pixels.width,
+            colorspace=pixels.colorspace,
+        )
+
+    def answer(self, found: "np.ndarray | ImageError") -> "Answer | ImgclsError":
+        """The answer that stands for one picture's probabilities; an error is itself."""
+        from imgcls_ray.errors import ImageError
+        from serve.answer import Answer
+
+        if isinstance(found, ImageError):
+            return found
+        return Answer(self.labels, found, self.bundle.decision(found))
