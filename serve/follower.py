@@ -67,7 +67,7 @@ class Follower:
 
     def _trouble(self, version: str | None, reason: str) -> None:
         known = self._predictor.served.version
-        what = f"Version {version} is refused" if version else "The registry can't be asked"
+        what = f"Version {version} is refused" if version else "The alias can't be followed"
         told = f"{what}, version {known} goes on: {reason}"
         if told != self._told:
             self._told = told

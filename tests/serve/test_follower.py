@@ -113,7 +113,7 @@ def test_a_registry_that_is_away_changes_nothing(
     follower.look()
     follower.look()
     assert predictor.served.version == "1"
-    assert len([record for record in caplog.records if "can't be asked" in record.message]) == 1
+    assert len([record for record in caplog.records if "can't be followed" in record.message]) == 1
     registry.away, registry.version = False, "2"
     follower.look()
     assert predictor.served.version == "2"
