@@ -28,7 +28,7 @@ from imgcls_ray.models.network import build_scratch
 
 from .conftest import picture
 
-EACH_RUN = ("mobilenet_0.25", "mobilenet_v3_small_0.75", "efficientnet_b0")
+EACH_RUN = ("mobilenet_0.25", "mobilenet_v2_0.35", "mobilenet_v3_small_0.75")
 ALL = [pytest.param(name, marks=() if name in EACH_RUN else pytest.mark.sweep) for name in BACKBONES]
 EXACT = [
     name for name in FORMATS if name not in ("tflite_float16", "tflite_int8", "bundle_bfloat16", "bundle_openvino")
