@@ -78,6 +78,13 @@ def test_a_server_that_is_still_away_is_told(unsent: str, storage: Path, monkeyp
         track(INFO.name, str(storage), unsent)
 
 
+def test_an_outbox_without_its_beginning_is_told_at_once(unsent: str, storage: Path) -> None:
+    file = storage / "studies" / INFO.name / "tracking.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[1:]))
+    with pytest.raises(StorageError, match="not the study's start"):
+        track(INFO.name, str(storage))
+
+
 def test_a_study_that_runs_or_has_nothing_to_send_is_told(storage: Path) -> None:
     folder = storage / "studies" / INFO.name
     StudyRecord(INFO.name, "/pictures", 3, {}).write(folder)
