@@ -39,7 +39,7 @@ def load_predictor(settings: ServeSettings) -> Predictor:
         ModelError: there is no such bundle, or a check fails.
     """
     claim(settings.cpus)
-    predictor = Predictor(load_bundle(locate(settings)), settings)
+    predictor = Predictor(load_bundle(locate(settings), settings.cpus), settings)
     predictor.warm_up()
     return predictor
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from imgcls_ray.errors import ModelError, SettingsError
+from imgcls_ray.errors import ClusterError, ModelError, SettingsError
 from imgcls_ray.jobs.connection import LOCAL, address_of
 from serve.cluster import ray_at
 from serve.keys import VARIABLE, ApiKeys
@@ -104,6 +104,7 @@ def _until_stopped() -> Iterator[None]:
 @contextmanager
 def _service(settings: ServeSettings, address: str, host: str, port: int, request_timeout: float) -> Iterator[None]:
     from ray import serve
+    from ray.exceptions import RayError
     from ray.serve.config import HTTPOptions
 
     from serve.deployment import build
@@ -111,11 +112,16 @@ def _service(settings: ServeSettings, address: str, host: str, port: int, reques
     quiet = {"log_level": "WARNING", "enable_access_log": False}
     answering = False
     try:
-        serve.start(
-            proxy_location="HeadOnly",
-            http_options=HTTPOptions(host=host, port=port, request_timeout_s=request_timeout),
-            logging_config=quiet,
-        )
+        try:
+            serve.start(
+                proxy_location="HeadOnly",
+                http_options=HTTPOptions(host=host, port=port, request_timeout_s=request_timeout),
+                logging_config=quiet,
+            )
+        except RayError as error:
+            raise ClusterError(
+                f"Ray Serve's HTTP proxy did not start ({type(error).__name__}); on a busy machine try again."
+            ) from error
         try:
             serve.run(build(settings), name=_APPLICATION, route_prefix="/", logging_config=quiet)
         except RuntimeError as error:

@@ -194,7 +194,14 @@ def test_a_trial_for_longer_starts_from_the_same_weights(finished: tuple[api.Run
     study = finished[0].study
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
     experiment = client.get_experiment_by_name("imgcls").experiment_id
-    parent = client.search_runs([experiment], f"tags.`imgcls.study` = '{study.name}'")[0].info.run_id
+
+    def of_study(name: str) -> Any:
+        """The study's own run: those of its trials have its name too, and a parent."""
+        found = client.search_runs([experiment], f"tags.`imgcls.study` = '{name}'")
+        (run,) = (run for run in found if "mlflow.parentRunId" not in run.data.tags)
+        return run
+
+    parent = of_study(study.name).info.run_id
     query = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`imgcls.trial` = '0'"
     run = client.search_runs([experiment], query)[0].info.run_id
     assert trial_of(run, storage) == f"{study.name}/0"
@@ -202,8 +209,7 @@ def test_a_trial_for_longer_starts_from_the_same_weights(finished: tuple[api.Run
         trial_of(parent, storage)
     longer = api.fit(run, str(storage), epochs=5, study="longer")
     assert longer.run.study.best.epochs == 5
-    (tags,) = (found.data.tags for found in client.search_runs([experiment], "tags.`imgcls.study` = 'longer'"))
-    assert tags["imgcls.from_trial"] == f"{study.name}/0"
+    assert of_study("longer").data.tags["imgcls.from_trial"] == f"{study.name}/0"
 
 
 def test_a_bundle_is_where_the_next_search_starts(

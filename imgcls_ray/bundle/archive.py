@@ -10,8 +10,11 @@ from typing import Any, cast
 from imgcls_ray.errors import ModelError
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-MAX_SIZES = {CONFIG: 64 * 2**20, "metadata.json": 2**20, WEIGHTS: 16 * 2**30}
-"""Bytes once unpacked. The largest configuration of keras.applications is below 2 MB."""
+MAX_SIZES = {CONFIG: 64 * 2**20, "metadata.json": 2**20, WEIGHTS: 4 * 2**30}
+"""Bytes once unpacked. Of keras.applications the largest configuration has 2 MB, the largest weights have 1.4 GB."""
+MAX_NUMBER = 2**16
+"""Integers in a configuration are sizes and counts. One above this must be the size of some weight, or a few bytes of
+JSON would ask for all of the memory."""
 
 # Keras' own safe mode has had holes, each through a class or function that a configuration could name: so only what
 # image classifiers are made of is let through, and Keras' safe mode is the second wall.
@@ -54,7 +57,8 @@ def check_archive(path: Path) -> None:
                 raise ModelError(f"The model file's {CONFIG} is not JSON; get the bundle again.") from error
             _check_config(config)
             with archive.open(WEIGHTS) as weights:
-                _check_weights(weights)
+                largest = _check_weights(weights)
+            _check_numbers(config, max(MAX_NUMBER, largest))
     except (OSError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"The model file {path.name} can't be read ({error}); get the bundle again.") from error
 
@@ -70,6 +74,9 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
                 f"{member.filename} in the model file unpacks to {member.file_size:,} bytes from "
                 f"{member.compress_size:,}, more than a network needs; it is refused."
             )
+    # Keras packs nothing; a packed file of weights would be unpacked anew for each step back in it.
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ModelError("The model file is packed, which Keras never does; it is refused.")
 
 
 def _check_config(config: Any) -> None:
@@ -100,19 +107,57 @@ def _check_class(node: dict[str, Any]) -> None:
         )
 
 
-def _check_weights(file: Any) -> None:
-    """Weights lie in this very file: HDF5 can also point to other files of this machine."""
+_NAMES = {"seed", "shared_object_id"}
+"""Keys whose integers are no sizes."""
+
+
+def _check_numbers(config: Any, largest: int) -> None:
+    """No size in a configuration is beyond `largest`."""
+    waiting = [config]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += [value for key, value in node.items() if key not in _NAMES]
+        elif isinstance(node, list):
+            waiting += node
+        elif isinstance(node, int) and abs(node) > largest:
+            raise ModelError(
+                f"The model's configuration names the size {node}, but none of its weights is larger than {largest}; "
+                "it is refused."
+            )
+
+
+def _check_weights(file: Any) -> int:
+    """Weights are plain numbers that lie in this very file; the largest of their sides.
+
+    HDF5 can also point to other files of this machine, pack, and tell of more numbers than it holds.
+    """
     import h5py
 
+    largest, seen = 0, set()
     with h5py.File(file, "r") as weights:
         waiting = [weights]
         while waiting:
             group = waiting.pop()
+            address = h5py.h5o.get_info(group.id).addr
+            if address in seen:
+                raise ModelError(f"The model's weights hold the group {group.name} inside itself or twice.")
+            seen.add(address)
             for name in group:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise ModelError(f"The model's weights may not point elsewhere, but {group.name}/{name} does.")
                 item = cast(Any, group[name])
                 if isinstance(item, h5py.Group):
                     waiting.append(item)
-                elif item.external or item.is_virtual:
+                    continue
+                if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiub":
+                    raise ModelError(f"The model's weights are plain numbers; {group.name}/{name} is something else.")
+                if item.external or item.is_virtual:
                     raise ModelError(f"The model's weights may not lie in other files, but {item.name} does.")
+                if item.nbytes != item.id.get_storage_size():
+                    raise ModelError(
+                        f"The model's weights lie in the file as they are; {item.name} tells of {item.nbytes:,} bytes "
+                        f"and has {item.id.get_storage_size():,}."
+                    )
+                largest = max(largest, *item.shape, 0)
+    return largest

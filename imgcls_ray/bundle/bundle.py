@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from imgcls_ray.bundle.archive import check_archive
-from imgcls_ray.bundle.card import Card
+from imgcls_ray.bundle.card import Card, Inference
 from imgcls_ray.bundle.files import (
     CALIBRATION,
     CARD,
@@ -36,12 +36,15 @@ from imgcls_ray.inference.calibration import Calibration
 if TYPE_CHECKING:
     import keras
 
+    from imgcls_ray.inference.base import Precision
     from imgcls_ray.inference.engine import Engine
 
 __all__ = ["Bundle", "Card", "is_bundle", "load_bundle", "write_bundle"]
 
 TOLERANCE = 1e-5
 """How far a golden probability may be from the one in the bundle: processors round differently by about 1e-6."""
+TOLERANCES: "dict[Precision, float]" = {"float32": TOLERANCE, "bfloat16": 0.02}
+"""The same by the precision that the bundle has chosen to be answered in."""
 
 
 @dataclass(frozen=True)
@@ -152,14 +155,17 @@ def write_bundle(
     return replace(bundle, path=path)
 
 
-def load_bundle(path: Path) -> Bundle:
-    """Verify the bundle in the folder `path`, then load it.
+def load_bundle(path: Path, threads: int = 1) -> Bundle:
+    """Verify the bundle in the folder `path`, then load it into the engine that its card names.
+
+    `threads` are OpenVINO's; TensorFlow's are set before it starts.
 
     Before anything of the model is built: the files and their checksums, the labels' digest, and that the model file
     names stock layers only. Then the shapes and the golden pictures' probabilities.
 
     Raises:
         ModelError: the first check that fails.
+        SettingsError: the card asks for an engine or a precision that is not here.
     """
     verify_files(path)
     try:
@@ -172,21 +178,22 @@ def load_bundle(path: Path) -> Bundle:
     except (ValueError, TypeError) as error:
         raise ModelError(f"The bundle at {path} can't be used: {error}.") from error
     images, scores = read_golden(path / GOLDEN)
-    check_archive(path / MODEL)
-    engine = _load_engine(path, labels, pixels)
     if images.shape[1:] != pixels.shape or scores.shape[1:] != (len(labels),):
         raise ModelError(f"The golden pictures of the bundle at {path} do not fit its pixels.json and labels.json.")
+    check_archive(path / MODEL)
+    engine = _load_engine(path, labels, pixels, card.inference, threads)
     bundle = Bundle(path, labels, pixels, card, engine, calibration)
     gap = float(np.max(np.abs(bundle.predict(images) - scores), initial=0.0))
-    if not gap <= TOLERANCE:
+    tolerance = TOLERANCES[card.inference.precision]
+    if not gap <= tolerance:
         raise ModelError(
             f"The model at {path} no longer gives the probabilities it was saved with: its golden pictures differ by "
-            f"{gap:.1e}, allowed is {TOLERANCE:.0e}; use the versions its card names."
+            f"{gap:.1e}, allowed is {tolerance:.0e}; use the versions its card names."
         )
     return bundle
 
 
-def _load_engine(path: Path, labels: Labels, pixels: PixelOps) -> "Engine":
+def _load_engine(path: Path, labels: Labels, pixels: PixelOps, choice: Inference, threads: int) -> "Engine":
     import keras
 
     from imgcls_ray.inference.engine import load_engine
@@ -203,7 +210,7 @@ def _load_engine(path: Path, labels: Labels, pixels: PixelOps) -> "Engine":
             f"The model at {path} does not fit its pixels.json and labels.json: expected from {expected[0]} to "
             f"{expected[1]}, received from {shapes[0]} to {shapes[1]}."
         )
-    return load_engine(model)
+    return load_engine(model, choice.engine, choice.precision, threads)
 
 
 def _without_training(model: "keras.Model") -> "keras.Model":

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pydantic import Field, FiniteFloat
 
 from imgcls_ray.config import Settings
+from imgcls_ray.inference.base import EngineName, Precision
 from imgcls_ray.inference.calibration import Calibration
 
 PACKAGES = ("imgcls-ray", "tensorflow", "keras", "numpy")
@@ -57,6 +58,15 @@ class CardMember(Settings):
     settings: dict[str, str | int | float | bool | None]
 
 
+class Inference(Settings):
+    """What answers for a bundle, and how exactly: a choice that is made once, with the difference that was seen."""
+
+    engine: EngineName = "tensorflow"
+    precision: Precision = "float32"
+    difference: FiniteFloat = Field(default=0.0, ge=0)
+    """Largest difference of a golden picture's probability from TensorFlow's in float32."""
+
+
 class Card(Settings):
     """Written beside the model as `card.json` for programs and `card.md` for people."""
 
@@ -73,6 +83,7 @@ class Card(Settings):
     data_fingerprint: str
     counts: dict[str, int]
     """Pictures: `found`, `used`, `rejected`, `duplicates`, or by split."""
+    inference: Inference = Inference()
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = Field(default_factory=installed_versions)
 
@@ -90,6 +101,8 @@ class Card(Settings):
             f"## Figures\n\n{_table('figure', figures)}\n"
             "The best of many trials was chosen on the validation pictures, so its validation figures flatter it; "
             "the test pictures were used once, at the end. Names that end in `_before` are from before calibration.\n\n"
+            f"Answered by {self.inference.engine} in {self.inference.precision}; the golden pictures' probabilities "
+            f"differ by up to {self.inference.difference:.1e} from TensorFlow's in float32.\n\n"
             f"## Limits\n\n{limits}\n\n"
             f"{self._joined()}"
             f"## Settings\n\n{_table('setting', self._shared())}\n"

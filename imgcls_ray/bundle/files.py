@@ -21,8 +21,11 @@ CHECKED = (MODEL, LABELS, PIXELS, CALIBRATION, CARD, CARD_PAGE, GOLDEN)
 FORMAT = 2
 """Raised when a bundle of the new kind can't be read by the old program."""
 MAX_JSON = 16 * 2**20
-MAX_GOLDEN = 2**30
+MAX_GOLDEN = 2**28
+MAX_MODEL = 5 * 2**30
 """Bytes."""
+LIMITS = {MODEL: MAX_MODEL, GOLDEN: MAX_GOLDEN}
+"""The others are text, of at most `MAX_JSON`."""
 
 
 def is_bundle(path: Path) -> bool:
@@ -81,6 +84,11 @@ def verify_files(folder: Path) -> None:
     for name, status in sorted(found.items()):
         if not stat.S_ISREG(status.st_mode):
             raise ModelError(f"{name} of the bundle at {folder} must be a plain file, not a link or a folder.")
+        if status.st_size > LIMITS.get(name, MAX_JSON):  # before it is read once for its checksum
+            raise ModelError(
+                f"{name} of a bundle has at most {LIMITS.get(name, MAX_JSON) // 2**20:,} MB; that at {folder} has "
+                f"{status.st_size // 2**20:,}."
+            )
     document = read_json(folder / CHECKSUMS)
     if document.get("format") != FORMAT or document.get("decoder") != DECODER_VERSION:
         raise ModelError(
@@ -112,17 +120,20 @@ def read_golden(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with zipfile.ZipFile(path) as archive:
             names = sorted(member.filename for member in archive.infolist())
             size = sum(member.file_size for member in archive.infolist())
-        if names != ["images.npy", "scores.npy"] or size > MAX_GOLDEN:
+            packed = any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist())
+        if names != ["images.npy", "scores.npy"] or size > MAX_GOLDEN or packed:
             raise ModelError(
-                f"{path.name} holds images and scores, at most 1 GB; received {names[:5]}, {size:,} bytes."
+                f"{path.name} holds images and scores, not packed, at most {MAX_GOLDEN // 2**20} MB; received "
+                f"{names[:5]}, {size:,} bytes{', packed' if packed else ''}."
             )
         with np.load(path, allow_pickle=False) as arrays:
             images, scores = arrays["images"], arrays["scores"]
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path.name} of the bundle can't be read ({error}); get the bundle again.") from error
-    if images.dtype != np.uint8 or images.ndim != 4 or scores.dtype != np.float32 or len(images) != len(scores):
+    fits = images.dtype == np.uint8 and images.ndim == 4 and scores.dtype == np.float32 and scores.ndim == 2
+    if not fits or not 0 < len(images) == len(scores):
         raise ModelError(
-            f"{path.name} holds images (g, H, W, C) uint8 and scores (g, K) float32; "
+            f"{path.name} holds images (g, H, W, C) uint8 and scores (g, K) float32, g at least 1; "
             f"received {images.shape} {images.dtype} and {scores.shape} {scores.dtype}."
         )
     return images, scores

@@ -19,10 +19,13 @@ def export(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="keras, h5, saved_model, tflite, tflite_float16, tflite_int8, onnx or openvino.",
+            help="keras, h5, saved_model, tflite, tflite_float16, tflite_int8, onnx, openvino, bundle_openvino or "
+            "bundle_bfloat16.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="PATH", help="New file; a folder for saved_model and openvino.")],
+    out: Annotated[
+        Path, typer.Option(metavar="PATH", help="New file; a folder for saved_model, openvino and bundles.")
+    ],
     data: Annotated[
         Path | None,
         typer.Option(

@@ -43,6 +43,8 @@ class PixelOps:
     """Width x height above which a picture is refused before it is decoded."""
 
     def __post_init__(self) -> None:
+        if not all(type(number) is int for number in (self.height, self.width, self.max_pixels)):
+            raise ValueError(f"height, width and max_pixels are whole numbers; received {self}")
         if self.height < 1 or self.width < 1 or self.max_pixels < 1:
             raise ValueError(f"height, width and max_pixels are at least 1; received {self}")
         if self.colorspace not in ("color", "grayscale") or self.resize not in ("stretch", "crop", "pad"):

@@ -100,7 +100,7 @@ def test_an_existing_folder_is_not_overwritten(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "pixels", "images", "reason"),
     [
-        (Labels(("cat", "dog")), PIXELS, golden(), "does not fit"),
+        (Labels(("cat", "dog")), PIXELS, golden(), "do not fit"),
         (LABELS, PixelOps(24, 16, "color"), golden(), "do(es)? not fit"),
         (LABELS, PIXELS, golden(0), "at least one golden"),
         (LABELS, PIXELS, golden().swapaxes(1, 2), "takes pictures"),
@@ -152,7 +152,7 @@ def test_other_weights_are_found_by_the_golden_pictures(copy: Path) -> None:
 def test_labels_of_another_number_are_refused(copy: Path) -> None:
     write_json(copy / LABELS_FILE, Labels(("cat", "dog")).to_json())
     write_checksums(copy)
-    with pytest.raises(ModelError, match="does not fit"):
+    with pytest.raises(ModelError, match="do not fit"):
         load_bundle(copy)
 
 

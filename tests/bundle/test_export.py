@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import openvino
 import pytest
 import tensorflow as tf
 
@@ -51,6 +52,8 @@ def place_of(kind: Exporter, folder: Path) -> Path:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_holds_to_the_contract(name: str, bundle: Bundle, pictures: Pictures, tmp_path: Path) -> None:
     kind = exporter(name)
+    if name == "bundle_bfloat16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU does not compute in bfloat16")
     place = place_of(kind, tmp_path)
     done = export_bundle(bundle, kind, place, pictures)
     assert (kind.name, done.path, done.parity.pictures) == (name, place, 34)

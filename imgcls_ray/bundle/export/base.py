@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from imgcls_ray.bundle.bundle import Bundle
     from imgcls_ray.bundle.export.pictures import Pictures
-    from imgcls_ray.data.pixels import PixelOps
 
 FLOAT32_TOLERANCE = 1e-5
 """Largest difference of a probability from the bundle's in float32: runtimes add the same products in another order."""
@@ -32,7 +31,7 @@ class Parts:
 
     network: "keras.Model"
     """Pixels (n, H, W, C) 0-255 in, calibrated probabilities (n, K) out."""
-    pixels: "PixelOps"
+    bundle: "Bundle"
     fitting: np.ndarray
     """(n, H, W, C) uint8, n at least 1: what integers are chosen by, where the format has any."""
 

@@ -17,6 +17,8 @@ FORMATS = {
     "tflite_int8": ("tflite", "TfLiteInt8"),
     "onnx": ("onnx", "Onnx"),
     "openvino": ("openvino", "OpenVino"),
+    "bundle_openvino": ("bundles", "OpenVinoBundle"),
+    "bundle_bfloat16": ("bundles", "Bfloat16Bundle"),
 }
 
 

@@ -24,6 +24,7 @@ from imgcls_ray.bundle.export.pictures import Pictures
 from imgcls_ray.bundle.files import GOLDEN, MODEL, read_golden, write_json
 from imgcls_ray.data.files import force, storing
 from imgcls_ray.errors import StorageError
+from imgcls_ray.inference.engine import load_engine
 from imgcls_ray.inference.latency import latency_ms
 from imgcls_ray.quiet import native_messages_hidden
 
@@ -66,15 +67,17 @@ def export_bundle(bundle: Bundle, exporter: Exporter, place: Path, pictures: Pic
     network = export_network(model, bundle.calibration)
     golden, _ = read_golden(bundle.path / GOLDEN)
     judging = np.concatenate([golden, pictures.judging])
+    # Not `bundle.predict`: a bundle may have chosen another engine or fewer bits.
+    expected = bundle.calibration.apply(load_engine(model).predict(judging))
     # The suffix stays: some writers look at it.
     draft = place.with_name(f".{uuid.uuid4().hex[:8]}.tmp{exporter.suffix}")
     with storing(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             with _quiet():
-                exporter.write(Parts(network, bundle.pixels, pictures.fitting), draft)
+                exporter.write(Parts(network, bundle, pictures.fitting), draft)
                 runner = exporter.load(draft)
-                parity = check(exporter, bundle.predict(judging), answers(runner, judging))
+                parity = check(exporter, expected, answers(runner, judging))
                 findings = exporter.findings(draft, bundle, pictures)
             spent = latency_ms(runner, bundle.pixels.shape)
             size = sum(file.stat().st_size for file in _files(draft)) / _MB

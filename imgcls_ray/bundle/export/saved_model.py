@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
 from imgcls_ray.bundle.export.base import FLOAT32_TOLERANCE, Exporter, Parts
 from imgcls_ray.bundle.export.decoding import decoder
 from imgcls_ray.bundle.export.graph import pixel_function
+from imgcls_ray.data.png import png_of
 from imgcls_ray.errors import ImageError, ModelError
 from imgcls_ray.inference.base import Answering
 
@@ -32,7 +32,7 @@ class _Served:
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """See Engine."""
-        return self.predict_bytes([_png(image) for image in images])
+        return self.predict_bytes([png_of(image) for image in images])
 
     def predict_bytes(self, files: list[bytes]) -> np.ndarray:
         """Scores (n, K) for encoded pictures.
@@ -59,7 +59,7 @@ class SavedModel(Exporter):
 
     def write(self, parts: Parts, place: Path) -> None:
         """See Exporter."""
-        pixels = parts.pixels
+        pixels = parts.bundle.pixels
         decode = decoder(pixels)
         score, _ = pixel_function(parts.network)
 
@@ -105,11 +105,3 @@ class SavedModel(Exporter):
                 "limits": "JPEG and PNG; EXIF orientation is not applied; CMYK is not read",
             }
         }
-
-
-def _png(image: np.ndarray) -> bytes:
-    order = {3: cv2.COLOR_RGB2BGR}.get(image.shape[2])
-    ok, data = cv2.imencode(".png", image if order is None else cv2.cvtColor(image, order))
-    if not ok:
-        raise ModelError("A golden picture can't be encoded as PNG.")
-    return bytes(data)
