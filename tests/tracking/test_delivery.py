@@ -1,6 +1,7 @@
 """What a study could not leave in MLflow at its end is sent later, once, its model too."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,8 @@ def test_what_is_left_is_sent_once_and_the_model_registered(unsent: str, storage
     assert (again.sent, again.records, again.run, again.model) == (0, first.records, first.run, None)
 
 
-def test_another_address_gets_all_of_it_once(unsent: str, storage: Path, tmp_path: Path) -> None:
+def test_another_address_gets_all_of_it_once(unsent: str, storage: Path, empty: Path, tmp_path: Path) -> None:
+    shutil.copy(empty / "mlflow.db", tmp_path / "other.db")  # to make one takes seconds
     uri = f"sqlite:///{tmp_path}/other.db"
     first, again = track(INFO.name, str(storage), uri), track(INFO.name, str(storage), uri)
     assert (first.sent, again.sent, again.run) == (first.records, 0, first.run)
