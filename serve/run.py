@@ -55,16 +55,17 @@ def run(
         ModelError: there is no such bundle, or it fails its checks. Nothing has been started then.
         ClusterError: the cluster can't be joined, has too little free, or runs Ray Serve already.
     """
-    from serve.loading import check, locate
+    from serve.loading import check, find
 
     address = address_of(address)
     _check_keys(settings, address)
     with _until_stopped():
         if address == LOCAL:
             port = free_port(host, port)
-        bundle = locate(settings)
+        located = find(settings)
+        bundle = located.path
         check(bundle)
-        found = settings.model_copy(update={"model": str(bundle)})
+        found = settings.model_copy(update={"model": str(bundle), "version": located.version})
         with ray_at(address, settings), _service(found, address, host, port, request_timeout):
             shown = f"[{host}]" if ":" in host else host
             on_ready(Running(f"http://{shown}:{port}", settings.model, bundle))
