@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imgcls_ray.answer import Answer
 from imgcls_ray.config.settings import SourceSettings
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.data.sources import Source, check_source, list_source
@@ -21,24 +22,6 @@ if TYPE_CHECKING:
 
 BATCH = 256
 """Pictures decoded at a time."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A picture's classes, most probable first, or why it has none."""
-
-    image: str
-    predictions: list[dict[str, Any]]
-    """`label` and `probability` of each class."""
-    error: str | None = None
-    decision: str | None = None
-    """`sure`, or `unsure` where the highest probability is below the bundle's threshold."""
-
-    def to_json(self) -> dict[str, Any]:
-        """`image`, `predictions` and `decision`, or `image` and `error`."""
-        if self.error:
-            return {"image": self.image, "error": self.error}
-        return {"image": self.image, "predictions": self.predictions, "decision": self.decision}
 
 
 @dataclass(frozen=True)

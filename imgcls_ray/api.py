@@ -10,8 +10,10 @@ print(api.evaluate(model, "more-pictures").metrics.accuracy)
 
 from pathlib import Path
 
-from imgcls_ray.answers import Answer, Evaluation, classify, evaluate, write_report
+from imgcls_ray.answer import Answer
+from imgcls_ray.answers import Evaluation, classify, evaluate, write_report
 from imgcls_ray.bundle.bundle import Bundle, load_bundle
+from imgcls_ray.client import Client
 from imgcls_ray.config import (
     GateSettings,
     PreprocessSettings,
@@ -41,6 +43,7 @@ from imgcls_ray.update import UpdateResult, update
 __all__ = [
     "Answer",
     "Bundle",
+    "Client",
     "Delivery",
     "Evaluation",
     "FitResult",

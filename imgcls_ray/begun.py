@@ -68,13 +68,18 @@ class Begun:
         return Pictures(len(now - before), len(before - now), len(now))
 
 
-def begin(storage: Storage, name: str, data: str, continued_from: str) -> Begun:
-    """Begin an update of the pictures at `data`, called `name`, that goes on from a finished study."""
+def begin(storage: Storage, name: str, data: str, continued_from: str, instead: Begun | None = None) -> Begun:
+    """Begin an update of the pictures at `data`, called `name`, that goes on from a finished study.
+
+    It may take the place of one that was cut off: what is new is then counted from where that one began.
+    """
     study = f"{folder_name(name)}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
-    begun = Begun(storage.study(study), data, continued_from)
+    names = (study, *(f"{study}-{number}" for number in range(2, 1000)))
+    begun = Begun(next(place for one in names if not (place := storage.study(one)).exists()), data, continued_from)
     kept = begun.folder / BEFORE / MANIFEST
     kept.parent.mkdir(parents=True)
-    shutil.copyfile(Path(result_of(storage, continued_from)["data"]) / MANIFEST, kept)
+    before = instead.folder / BEFORE if instead else Path(result_of(storage, continued_from)["data"])
+    shutil.copyfile(before / MANIFEST, kept)
     begun.write(done=False)
     return begun
 

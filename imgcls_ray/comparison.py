@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -34,7 +34,7 @@ class Compared:
     source: str
     """The study, or the model as it was given."""
     trial: int | None
-    """Of a study."""
+    """Of a study; None for a model, and for the ensemble that a study registered."""
     architecture: str
     head: str
     parameters: int | None
@@ -153,7 +153,7 @@ def _of_study(name: str, root: Storage) -> list[Compared]:
     joined = (result.get("ensemble") or {}).get("accepted", False)
     classes = len(data.get("classes", "").split(", "))
     latencies = json.loads((folder / LATENCIES).read_text()) if (folder / LATENCIES).is_file() else {}
-    rows = []
+    rows = _joined(name, root) if joined else []
     for outcome in filter(None, map(noted_outcome, study.get_trials(deepcopy=False))):
         if outcome.state == "failed" or not outcome.metrics:
             continue
@@ -177,6 +177,14 @@ def _of_study(name: str, root: Storage) -> list[Compared]:
             )
         )
     return rows
+
+
+def _joined(name: str, root: Storage) -> list[Compared]:
+    """The line of a study's ensemble, while its bundle lies where the study put it."""
+    path = root.bundle(name)
+    if not is_bundle(path) or not Card.model_validate(read_json(path / CARD)).members:
+        return []
+    return [replace(row, source=name) for row in _of_model(str(path), root.root)]
 
 
 def _of_model(name: str, storage: Path) -> list[Compared]:

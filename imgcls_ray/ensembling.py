@@ -89,9 +89,12 @@ class Ensembling:
         return pool
 
     def _may_join(self, trial: TrialOutcome) -> bool:
-        best = self._outcome.best
-        possible = trial.number != best.number and self._answers.kept(trial) and self._same_pictures(trial)
-        return possible and self._affordable([best, trial])
+        return self._fits(trial) and self._affordable([self._outcome.best, trial])
+
+    def _fits(self, trial: TrialOutcome) -> bool:
+        """Whether it could be joined with the trial to use, whatever that costs."""
+        another = trial.number != self._outcome.best.number
+        return another and self._answers.kept(trial) and self._same_pictures(trial)
 
     def _affordable(self, trials: Sequence[TrialOutcome]) -> bool:
         return self._size != "auto" or self._cost(trials) <= DEARER * self._cost([self._outcome.best])
@@ -111,7 +114,7 @@ class Ensembling:
         return self._costs.together(self._context.job(trial.params) for trial in trials)
 
     def _why_alone(self) -> str:
-        if self._size == "auto":
+        if any(map(self._fits, self._answers.trials)):
             return (
                 f"no other trial can be joined with the one to use for at most {DEARER:g} times its multiply-adds "
                 "(--ensemble N allows more)"

@@ -107,7 +107,7 @@ def _searched(
         record = read_record(begun.folder)
         if record and set(record.parts.get(FINGERPRINT, "").split()) not in (set(), now):
             begun.write(done=True)  # it was begun with other pictures than there are by now
-            begun = begin(storage, plan.name, plan.place, last)
+            begun = begin(storage, plan.name, plan.place, last, instead=begun)
         result = run(_taken_up(begun, asked), listener)
     if result.study.interrupted:
         pictures = begun.pictures(Path(result.data))

@@ -22,6 +22,8 @@ def ray_at(address: str, settings: ServeSettings) -> Iterator[None]:
     # The replica's lines on the user's terminal: as they are, and each of them.
     os.environ.setdefault("RAY_DISABLE_WORKER_LOG_PREFIX", "1")
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    # By default Serve kills its proxy after three times 5 s without an answer: on a busy machine before it is up.
+    os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "30")
     with cluster(address, settings.cpus if address == LOCAL else None, logs=True):
         from ray import serve  # noqa: F401 - it sets the level of its logger when it is imported
 

@@ -1,22 +1,24 @@
 """From a model's name to a predictor that is ready."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from imgcls_ray.bundle.bundle import load_bundle
 from imgcls_ray.inference.device import claim
-from imgcls_ray.tracking.registry import resolve
+from imgcls_ray.tracking.registry import Located, locate
 from serve.explaining import Explainer
 from serve.predictor import Predictor
 from serve.settings import ServeSettings
 
 
-def locate(settings: ServeSettings) -> Path:
-    """The folder of the bundle that `settings.model` names.
+def find(settings: ServeSettings) -> Located:
+    """The bundle that `settings.model` names, with the version that answers are to name.
 
     Raises:
         ModelError: there is none.
     """
-    return resolve(settings.model, Path(settings.storage), settings.tracking_uri)
+    found = locate(settings.model, Path(settings.storage), settings.tracking_uri)
+    return replace(found, version=settings.version or found.version)
 
 
 def check(bundle: Path) -> None:
@@ -39,7 +41,8 @@ def load_predictor(settings: ServeSettings) -> Predictor:
         ModelError: there is no such bundle, or a check fails.
     """
     claim(settings.cpus)
-    predictor = Predictor(load_bundle(locate(settings), settings.cpus), settings)
+    found = find(settings)
+    predictor = Predictor(load_bundle(found.path, settings.cpus), settings, found.version)
     predictor.warm_up()
     return predictor
 
@@ -51,6 +54,6 @@ def load_explainer(settings: ServeSettings) -> Explainer:
         ModelError: as `load_predictor`.
     """
     claim(settings.cpus)
-    explainer = Explainer(load_bundle(locate(settings)))
+    explainer = Explainer(load_bundle(find(settings).path))
     explainer.warm_up()
     return explainer

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from imgcls_ray.errors import ModelError, SettingsError
+from imgcls_ray.errors import ClusterError, ModelError, SettingsError
 from imgcls_ray.jobs.connection import LOCAL, address_of
 from serve.cluster import ray_at
 from serve.keys import VARIABLE, ApiKeys
@@ -55,16 +55,17 @@ def run(
         ModelError: there is no such bundle, or it fails its checks. Nothing has been started then.
         ClusterError: the cluster can't be joined, has too little free, or runs Ray Serve already.
     """
-    from serve.loading import check, locate
+    from serve.loading import check, find
 
     address = address_of(address)
     _check_keys(settings, address)
     with _until_stopped():
         if address == LOCAL:
             port = free_port(host, port)
-        bundle = locate(settings)
+        located = find(settings)
+        bundle = located.path
         check(bundle)
-        found = settings.model_copy(update={"model": str(bundle)})
+        found = settings.model_copy(update={"model": str(bundle), "version": located.version})
         with ray_at(address, settings), _service(found, address, host, port, request_timeout):
             shown = f"[{host}]" if ":" in host else host
             on_ready(Running(f"http://{shown}:{port}", settings.model, bundle))
@@ -104,6 +105,7 @@ def _until_stopped() -> Iterator[None]:
 @contextmanager
 def _service(settings: ServeSettings, address: str, host: str, port: int, request_timeout: float) -> Iterator[None]:
     from ray import serve
+    from ray.exceptions import RayError
     from ray.serve.config import HTTPOptions
 
     from serve.deployment import build
@@ -111,11 +113,16 @@ def _service(settings: ServeSettings, address: str, host: str, port: int, reques
     quiet = {"log_level": "WARNING", "enable_access_log": False}
     answering = False
     try:
-        serve.start(
-            proxy_location="HeadOnly",
-            http_options=HTTPOptions(host=host, port=port, request_timeout_s=request_timeout),
-            logging_config=quiet,
-        )
+        try:
+            serve.start(
+                proxy_location="HeadOnly",
+                http_options=HTTPOptions(host=host, port=port, request_timeout_s=request_timeout),
+                logging_config=quiet,
+            )
+        except RayError as error:
+            raise ClusterError(
+                f"Ray Serve's HTTP proxy did not start ({type(error).__name__}); on a busy machine try again."
+            ) from error
         try:
             serve.run(build(settings), name=_APPLICATION, route_prefix="/", logging_config=quiet)
         except RuntimeError as error:

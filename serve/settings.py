@@ -10,6 +10,8 @@ class ServeSettings(Settings):
 
     model: str
     """A bundle's folder, or `models:/NAME@ALIAS` or `models:/NAME/VERSION`."""
+    version: str | None = None
+    """What answers call the model's version; by default its number in the registry."""
     storage: str = "./imgcls-runs"
     """Where the model registry's database lies; not used when `model` is a folder."""
     tracking_uri: str | None = None

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from imgcls_ray.bundle.card import CardMember
 from imgcls_ray.comparison import compare, head_of
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import StorageError
-from imgcls_ray.search.journal import open_journal
+from imgcls_ray.search.journal import RESULT, note_study, open_journal
 from tests.bundle.conftest import CARD, LABELS, PIXELS, golden, tiny_model
 from tests.cli.conftest import Said, imgcls  # noqa: F401 - a fixture
 from tests.reports.studies import finished, made
@@ -71,6 +72,22 @@ def test_a_model_stands_beside_studies_and_other_data_is_told(storage: Path) -> 
     assert found.warning is not None
     assert "different pictures" in found.warning
     assert f"pets ffffffff ({bundle})" in found.warning
+
+
+def test_the_ensemble_of_a_study_has_its_line(storage: Path, tmp_path: Path) -> None:
+    from imgcls_ray.bundle.bundle import write_bundle
+
+    root = tmp_path / "runs"
+    study = finished(made(3, name="third", storage=open_journal(root / "studies" / "third")))
+    note_study(study, RESULT, {**study.user_attrs[RESULT], "ensemble": {"accepted": True}})
+    assert all(row.test_accuracy is None for row in compare(["third"], root, every=True).rows)
+    members = tuple(CardMember(trial=number, weight=0.5, temperature=1, settings={}) for number in (0, 2))
+    metrics = {"val_accuracy": 0.99, "val_loss": 0.2, "val_loss_before": 0.3, "test_accuracy": 0.9}
+    card = CARD.model_copy(update={"metrics": metrics, "members": members})
+    write_bundle(root / "bundles" / "third", tiny_model(), LABELS, PIXELS, card, golden())
+    row = compare(["third"], root).rows[0]
+    assert (row.source, row.trial, row.head) == ("third", None, "2 heads averaged")
+    assert (row.val_accuracy, row.val_loss, row.test_accuracy) == (0.99, 0.3, 0.9)
 
 
 def test_a_study_that_can_not_be_read_is_told_and_left_out(storage: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from imgcls_ray import api
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.errors import DataError, SettingsError, StorageError, WeightsError
+from imgcls_ray.evaluation.ensemble import Verdict
 from imgcls_ray.listener import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
 
@@ -210,6 +211,24 @@ def test_a_trial_for_longer_starts_from_the_same_weights(finished: tuple[api.Run
     longer = api.fit(run, str(storage), epochs=5, study="longer")
     assert longer.run.study.best.epochs == 5
     assert of_study("longer").data.tags["imgcls.from_trial"] == f"{study.name}/0"
+
+
+def test_an_ensemble_is_registered_like_any_model(
+    finished: tuple[api.RunResult, Notes], pictures: Path, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Verdict, "accepted", True)  # two trials of an epoch: the rule itself has tests of its own
+    asked = settings(pictures, storage, trials=2, epochs=1).model_copy(update={"ensemble": 2, "study": "joined"})
+    result = api.run(asked)
+    document = result.to_json()
+    assert document["ensemble"]["accepted"]
+    bundle = api.load_model(result.bundle)
+    told = [(one["trial"], one["weight"]) for one in document["ensemble"]["members"]]
+    assert [(one.trial, one.weight) for one in bundle.card.members] == told
+    assert sum(weight for _, weight in told) == pytest.approx(1)
+    assert bundle.card.metrics["test_accuracy"] == document["test"]["accuracy"]
+    assert document["model"]["version"] > finished[0].model.version
+    again = api.run(asked.model_copy(update={"resume": True}))
+    assert (again.bundle, again.model.version) == (result.bundle, result.model.version)
 
 
 def test_a_bundle_is_where_the_next_search_starts(

@@ -16,6 +16,7 @@ from imgcls_ray.config import UpdateSettings
 from imgcls_ray.errors import DataError, StorageError
 from imgcls_ray.listener import RunListener
 from imgcls_ray.promotion import PromotionSettings, promote
+from imgcls_ray.search.record import FINGERPRINT, StudyRecord
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.gates import Contest, Judgement
 from imgcls_ray.tracking.versions import Versions
@@ -113,10 +114,23 @@ def test_an_update_that_is_cut_off_twice_is_taken_up(home: Path, monkeypatch: py
     assert "Nothing is new" in update.update(settings(home)).sentence
 
 
-def test_it_may_leave_the_model_a_candidate(home: Path) -> None:
+def test_it_may_leave_the_model_a_candidate(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are gone; before that, one was cut off that had begun with others than there are by now."""
     for label in range(3):
         (home / "flowers" / f"class{label}" / "100.png").unlink()
+
+    def begun_with_others(asked: api.RunSettings, _listener: object) -> None:
+        folder = home / "runs" / "studies" / str(asked.study)
+        StudyRecord(folder.name, asked.data, 1, {FINGERPRINT: "of other pictures"}).write(folder)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(update, "run", begun_with_others)
+        with pytest.raises(Killed):
+            update.update(settings(home))
     found = update.update(settings(home, promote=False))
+    files = (home / "runs" / "studies").glob(f"*/{UPDATE}")
+    assert [json.loads(file.read_text())["done"] for file in files] == [True] * 3  # one of them was given up
     assert (found.pictures.new, found.pictures.gone) == (0, 3)
     assert found.promotion
     assert (found.promotion.promoted, found.promotion.passed) == (False, True)

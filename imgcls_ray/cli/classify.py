@@ -1,15 +1,17 @@
 """`imgcls classify`: what a model says of pictures."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcls_ray.cli.options import Json, Model, Storage, TrackingUri
+from imgcls_ray.cli.options import Json, Storage, TrackingUri
+from imgcls_ray.errors import SettingsError
 
 if TYPE_CHECKING:
-    from imgcls_ray.answers import Answer
+    from imgcls_ray.answer import Answer
     from imgcls_ray.cli.output import Output
 
 BAR = 30
@@ -18,7 +20,13 @@ BAR = 30
 
 def classify(
     images: Annotated[list[str], typer.Argument(help="Picture files; with --csv folders too.", metavar="IMG...")],
-    model: Model,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A bundle's folder, or models:/NAME@ALIAS or models:/NAME/VERSION."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask the service there; its API key is that in IMGCLS_API_KEY.")
+    ] = None,
     storage: Storage = "./imgcls-runs",
     tracking_uri: TrackingUri = None,
     top: Annotated[int, typer.Option(min=1, metavar="N", help="Classes to show; --json has all.")] = 5,
@@ -29,16 +37,18 @@ def classify(
     as_json: Json = False,
 ) -> None:
     """Print the probabilities of each picture's classes, highest first; with --csv write them as a table."""
+    if (model is None) == (url is None):
+        given = "both" if model else "neither"
+        raise SettingsError(f"Pictures are classified by a --model or by the service at a --url; received {given}.")
     if table is not None:
+        if model is None:
+            raise SettingsError("A table is written with a --model; received --csv with --url.")
         _tabulate(images, table, model, storage, tracking_uri, as_json)
         return
-    from imgcls_ray import answers
-    from imgcls_ray.cli.loading import load_model
     from imgcls_ray.cli.output import output
 
-    answers.check_pictures(images)
     with output(as_json) as out:
-        found = answers.classify(load_model(model, storage, tracking_uri), images)
+        found = _asked(url, images) if model is None else _loaded(model, storage, tracking_uri, images)
         if not as_json:
             _print(out, found, top)
         for answer in found:
@@ -48,6 +58,21 @@ def classify(
             out.document([answer.to_json() for answer in found])
     if any(answer.error for answer in found):
         raise typer.Exit(2)
+
+
+def _loaded(model: str, storage: str, tracking_uri: str | None, images: list[str]) -> "list[Answer]":
+    from imgcls_ray import answers
+    from imgcls_ray.cli.loading import load_model
+
+    answers.check_pictures(images)
+    return answers.classify(load_model(model, storage, tracking_uri), images)
+
+
+def _asked(url: str | None, images: list[str]) -> "list[Answer]":
+    from imgcls_ray.client import Client
+
+    with Client(url or "", os.environ.get("IMGCLS_API_KEY")) as client:
+        return [client.classify(image) for image in images]
 
 
 def _tabulate(

@@ -92,8 +92,22 @@ def _upload(client: "MlflowClient", bundle_path: Path, run: str) -> str:
     return f"{client.get_run(run).info.artifact_uri}/{folder}"
 
 
+@dataclass(frozen=True)
+class Located:
+    """A bundle that was found."""
+
+    path: Path
+    version: str | None
+    """In the registry; None for a bundle that was given by its path."""
+
+
 def resolve(ref: str, storage: Path, uri: str | None = None) -> Path:
-    """The folder of the bundle that `ref` means: a bundle's path, `models:/name@alias` or `models:/name/3`.
+    """The folder of the bundle that `ref` means; see `locate`."""
+    return locate(ref, storage, uri).path
+
+
+def locate(ref: str, storage: Path, uri: str | None = None) -> Located:
+    """The bundle that `ref` means: a bundle's path, `models:/name@alias` or `models:/name/3`.
 
     A version that lies on another machine is downloaded once, to `models/` under the storage root.
 
@@ -102,7 +116,7 @@ def resolve(ref: str, storage: Path, uri: str | None = None) -> Path:
         SettingsError, ClusterError, StorageError: as `Tracker`.
     """
     if not ref.startswith("models:"):
-        return _path(ref)
+        return Located(_path(ref), None)
     match = re.fullmatch(r"models:/+([^/:@]+)(?:@([\w.-]+)|/(\d+))", ref)
     if match is None:
         raise ModelError(f"A registered model is written models:/NAME@ALIAS or models:/NAME/VERSION; received {ref!r}.")
@@ -111,7 +125,7 @@ def resolve(ref: str, storage: Path, uri: str | None = None) -> Path:
     client = connect(address, create=False)
     with told(address), quiet():
         version = find_version(client, name, alias, number, address)
-        return fetch(client, version, storage)
+        return Located(fetch(client, version, storage), str(version.version))
 
 
 def _path(ref: str) -> Path:

@@ -86,18 +86,20 @@ def test_the_error_is_the_one_counted_by_hand():
 
 
 def test_the_threshold_is_the_lowest_that_keeps_the_risk():
-    highest = np.linspace(0.99, 0.6, 40)
+    highest = np.linspace(0.99, 0.6, 80)
     probabilities = np.stack([highest, 1 - highest], 1)
-    labels = np.where(np.arange(40) < 30, 0, 1)  # the ten least sure answers are wrong
+    labels = np.where(np.arange(80) < 60, 0, 1)  # the twenty least sure answers are wrong
     found = calibrate(probabilities, labels, ("a", "b"), risk=0.25)
     answers = found.apply(probabilities).max(1)
     given = answers >= found.threshold
-    assert given.sum() == 40  # 10 of 40 are wrong
+    assert given.sum() == 80  # 20 of 80 are wrong
     strict = calibrate(probabilities, labels, ("a", "b"), risk=0.1)
     given = strict.apply(probabilities).max(1) >= strict.threshold
-    assert given.sum() == 33  # 3 of 33 are wrong, 4 of 34 would be too many
+    assert given.sum() == 66  # 6 of 66 are wrong, 7 of 67 would be too many
     assert strict.class_thresholds == {"a": pytest.approx(strict.threshold)}
     assert strict.threshold_of("b") == strict.threshold
+    few = calibrate(probabilities[:79:2], labels[:79:2], ("a", "b"), risk=0.1)  # four wrong ones would be accepted
+    assert few.class_thresholds == {}
 
 
 def test_where_no_answer_is_right_none_is_given():

@@ -173,6 +173,23 @@ def test_very_many_classes_leave_those_without_mistakes_off_the_map() -> None:
     assert abs(places[0] - places[1]) == abs(places[2] - places[3]) == 1  # what is confused is side by side
 
 
+@pytest.mark.parametrize(
+    ("labels", "answers"),
+    [([0], [0]), ([0], [1]), ([0, 0, 0], [0, 0, 0]), ([0, 1, 2], [1, 2, 0])],
+    ids=["one right", "one wrong", "one class", "all wrong"],
+)
+def test_odd_answers_have_a_report(labels: list[int], answers: list[int]) -> None:
+    found = Predictions(
+        tuple(map(str, labels)), np.array(labels), np.eye(3, dtype=np.float32)[answers], ("a", "b", "c")
+    )
+    report = model_report(told(Calibration(2.0, 0.05, 2.0, {"a": 2.0}, 9)), found)
+    text, page = page_of(report)
+    assert needs_nothing_else(text, page)
+    assert report.wrong == sum(label != answer for label, answer in zip(labels, answers, strict=True))
+    assert json.loads(json.dumps(report.to_json(), allow_nan=False))["metrics"]["images"] == len(labels)
+    assert ("guessing" in {one.about for one in report.advice}) == (len(set(labels)) > 1)
+
+
 def test_names_of_others_are_text() -> None:
     report = model_report(told(), answered(2, names=(NASTY, "b"), gain=0.5))
     text, page = page_of(report)

@@ -11,7 +11,7 @@ import pytest
 from imgcls_ray.bundle.files import write_golden
 from imgcls_ray.errors import ModelError, SettingsError, StorageError
 from imgcls_ray.tracking import registry
-from imgcls_ray.tracking.registry import model_name, register, resolve
+from imgcls_ray.tracking.registry import Located, locate, model_name, register, resolve
 from imgcls_ray.tracking.tracker import Tracker
 
 from .conftest import INFO
@@ -59,13 +59,15 @@ def test_a_study_that_is_taken_up_registers_its_bundle_once(tracker: Tracker, bu
 @pytest.mark.parametrize("ref", ["models:/pets@candidate", "models:/pets/1"])
 def test_a_registered_bundle_is_found(tracker: Tracker, storage: Path, bundle: Path, run: str, ref: str) -> None:
     register(tracker, bundle, "pets", run)
-    found = resolve(ref, storage)
-    assert found.is_relative_to(storage)
-    assert (found / "model.keras").read_bytes() == b"model"
+    found = locate(ref, storage)
+    assert found.version == "1"
+    assert found.path == resolve(ref, storage)
+    assert found.path.is_relative_to(storage)
+    assert (found.path / "model.keras").read_bytes() == b"model"
 
 
 def test_a_bundles_path_is_itself(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert resolve(str(bundle), tmp_path) == bundle
+    assert locate(str(bundle), tmp_path) == Located(bundle, None)
     monkeypatch.chdir(bundle.parent)
     assert resolve("pets", tmp_path) == bundle
 

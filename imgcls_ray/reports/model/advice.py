@@ -29,7 +29,7 @@ def advise(report: ModelReport) -> tuple[Advice, ...]:
 def _chance(report: ModelReport) -> Iterator[Advice]:
     images, low = report.metrics.images, report.figures["accuracy"].low
     largest = max(report.classes, key=lambda one: one.metrics.support)
-    if len(report.classes) > 1 and low <= largest.metrics.support / images:
+    if sum(one.metrics.support > 0 for one in report.classes) > 1 and low <= largest.metrics.support / images:
         share = percent(largest.metrics.support, images)
         yield Advice(
             "guessing",
