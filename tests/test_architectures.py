@@ -35,6 +35,8 @@ EXACT = [
 ]
 ROUNDED = ["tflite_float16", "tflite_int8"]
 """What these lose on networks that learned nothing says nothing: here they only have to run."""
+CALIBRATION = Calibration(10.0, pictures=6)
+"""Networks that learned nothing answer otherwise at the least rounding of six pictures' statistics: this damps it."""
 EXCEPTIONS: dict[str, set[str]] = {}
 """Architecture -> formats that can't hold it."""
 
@@ -62,7 +64,7 @@ def bundled(name: str, folder: Path, images: np.ndarray) -> tuple[Bundle, keras.
     model = trained(name, side, images)
     card = Card(name=name, study="s", settings={}, metrics={}, data_name="d", data_fingerprint="f", counts={})
     pixels, labels = PixelOps(side, side, "color"), Labels(("a", "b", "c"))
-    return write_bundle(folder / "b", model, labels, pixels, card, images[:4], Calibration(1.3, pictures=6)), model
+    return write_bundle(folder / "b", model, labels, pixels, card, images[:4], CALIBRATION), model
 
 
 @pytest.mark.timeout(3600)
@@ -74,7 +76,7 @@ def test_an_architecture_goes_the_whole_way(name: str, tmp_path: Path) -> None:
     again = keras.saving.load_model(bundle.path / MODEL, compile=False, safe_mode=True)
     said = load_engine(model).predict(images)
     assert np.array_equal(said, load_engine(again).predict(images))
-    assert np.ptp(said, axis=0).max() > 1e-4, "all pictures look alike to it, so parity would prove nothing"
+    assert np.ptp(said, axis=0).max() > 1e-3, "all pictures look alike to it, so parity would prove nothing"
     heat = heat_map(again, images, said.argmax(axis=1))
     assert (heat.shape, heat.dtype) == (images.shape[:3], np.float32)
     assert heat.min() >= 0
