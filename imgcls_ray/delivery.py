@@ -37,6 +37,8 @@ class Delivery:
     """The id of the study's run."""
     model: Registered | None = None
     """The version that was made of the study's model; None where it has one, or where the study has no result yet."""
+    refused: str | None = None
+    """What MLflow would not take."""
 
     def to_json(self) -> dict[str, Any]:
         """The document that `imgcls track --json` prints."""
@@ -48,6 +50,7 @@ class Delivery:
             "records": self.records,
             "run": self.run,
             "model": {"name": made.name, "version": made.version, "alias": made.alias} if made else None,
+            "refused": self.refused,
         }
 
 
@@ -66,16 +69,16 @@ def deliver(
     """
     try:
         tracker.flush(tell)
-    except ClusterError as error:
+    except (ClusterError, StorageError) as error:
         return None, str(error)
     try:
         made = register(tracker, bundle, name, tracker.run_id, accuracy)
         first = promote_first(Versions(tracker.storage, tracker.uri), made)
-    except ClusterError as error:
+    except (ClusterError, StorageError) as error:
         return None, f"The model is not registered ({error}); {tracker.later}."
     if first and tell:
         tell(first.sentence)
-    return (replace(made, alias=CHAMPION) if first and first.promoted else made), None
+    return (replace(made, alias=CHAMPION) if first and first.promoted else made), tracker.refusals()
 
 
 def track(
@@ -109,8 +112,9 @@ def track(
     with sole_driver(folder), Tracker(root.root, given) as tracker:
         outbox = tracker.begin(study)
         tracker.flush(tell)
+        refused = tracker.refusals()
         model = _register_left(tracker, folder, elsewhere)
-        return Delivery(study, hide(tracker.uri), outbox.delivered, len(outbox.records), tracker.run_id, model)
+        return Delivery(study, hide(tracker.uri), outbox.delivered, len(outbox.records), tracker.run_id, model, refused)
 
 
 def _register_left(tracker: Tracker, folder: Path, elsewhere: bool) -> Registered | None:

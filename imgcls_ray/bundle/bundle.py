@@ -217,4 +217,4 @@ def _without_training(model: "keras.Model") -> "keras.Model":
     """The same network without optimiser and loss: a bundle answers, it does not train."""
     import keras
 
-    return keras.Model(model.inputs, model.outputs, name=model.name) if model.compiled else model
+    return keras.Model(model.input, model.output, name=model.name) if model.compiled else model

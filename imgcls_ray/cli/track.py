@@ -25,5 +25,7 @@ def track(
             return
         news = f"{found.sent} sent now" if found.sent else "nothing was left to send"
         out.line(f"{found.records} records at {found.uri}, {news}; run {found.run}", "track")
+        if found.refused:
+            out.line(found.refused, "refused")
         if found.model:
             out.line(f"{found.model}, version {found.model.version}", "register")

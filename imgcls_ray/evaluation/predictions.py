@@ -38,7 +38,7 @@ class Predictions:
     def write(self, folder: Path, calibration: Calibration) -> tuple[Path, Path]:
         """Write the table as `predictions.parquet`, and its top as `predictions.json`, which MLflow's pages show.
 
-        A row has `key`, `truth`, `prediction`, `right`, `decision` (sure or unsure), `probability`, and a column
+        A row has `key`, `prediction`, `truth`, `right`, `decision` (sure or unsure), `probability`, and a column
         `score CLASS` for each class. The wrong answers come first, the surest of them at the top; of the right ones the
         least sure. Probabilities are taken as calibrated.
 
@@ -53,8 +53,8 @@ class Predictions:
         names = np.array(self.names, object)
         columns: dict[str, np.ndarray] = {
             "key": np.array(self.keys, object),
+            "prediction": names[answers],  # what MLflow's page compares runs by is the column after the key
             "truth": names[self.labels],
-            "prediction": names[answers],
             "right": right,
             "decision": np.where(highest >= least[answers], "sure", "unsure").astype(object),
             "probability": highest.astype(np.float32),

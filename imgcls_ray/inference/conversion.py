@@ -87,6 +87,9 @@ def _converted(graph: Any, name: str) -> tuple[bytes, bytes]:
         reader = frontend.FrontEndManager().load_by_framework("tf")
         nodes = GraphIteratorTFGraph(graph.graph, True)  # OpenVINO does not keep it alive
         network = reader.convert(reader.load(nodes))
+        # Nodes that nothing uses, such as the shape that Keras' Rescaling asks for, are read as outputs too.
+        answer = network.output(graph.outputs[0].name).node
+        network = openvino.Model([answer], network.get_parameters(), name)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "network.xml")
             openvino.save_model(network, path, compress_to_fp16=False)

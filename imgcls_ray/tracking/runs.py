@@ -51,6 +51,8 @@ class StudyRuns:
             self._mark(tag, trials)
         for path, folder in last.files:
             place = self._storage / path
+            if not place.exists():
+                raise LookupError(f"the file {place} is no longer there")
             self._client.log_artifact(run, str(place), folder or None)
         if last.trial is None and last.status is not None and self._doubted:
             self.settle()

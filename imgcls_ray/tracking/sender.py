@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from http.client import HTTPException
 
 from imgcls_ray.errors import ClusterError, StorageError
 from imgcls_ray.tracking.client import first_line, quiet
@@ -146,8 +147,7 @@ def _is_final(error: Exception) -> bool:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    if isinstance(error, ClusterError | StorageError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    if isinstance(error, MlflowException):
-        return error.error_code in FINAL_CODES
-    return not isinstance(error, SQLAlchemyError | OSError | ClusterError | StorageError)
+    cause = error.__cause__ if isinstance(error, ClusterError | StorageError) else error
+    if isinstance(cause, MlflowException):
+        return cause.error_code in FINAL_CODES
+    return not isinstance(cause, SQLAlchemyError | OSError | HTTPException)

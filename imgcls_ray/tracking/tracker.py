@@ -1,8 +1,6 @@
 """One study's way into MLflow."""
 
-import json
 import shlex
-import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +8,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from imgcls_ray.config import TrackingSettings
-from imgcls_ray.data.files import write_atomic
 from imgcls_ray.errors import ClusterError, StorageError
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.search.listener import StudyListener
 from imgcls_ray.tracking.client import connect, experiment_id
+from imgcls_ray.tracking.findings import Findings
 from imgcls_ray.tracking.location import STUDIES, hide, is_server, resolve_uri, sqlite_file
-from imgcls_ray.tracking.outbox import Outbox
-from imgcls_ray.tracking.record import Record
+from imgcls_ray.tracking.outbox import OUTBOX, Outbox
+from imgcls_ray.tracking.record import ID
 from imgcls_ray.tracking.recorder import Recorder
 from imgcls_ray.tracking.runs import StudyRuns
 from imgcls_ray.tracking.sender import Sender
@@ -29,9 +27,6 @@ PATIENCE = 90.0
 """Seconds without progress after which the end of a study no longer waits for MLflow."""
 BRIEF = 10.0
 """The same where an error ends the study."""
-TEST = "test_metrics.json"
-TABLES = "mlflow.loggedArtifacts"
-"""The tag by which MLflow's pages know which files are tables."""
 
 
 class Tracker:
@@ -88,8 +83,10 @@ class Tracker:
     def _open(self) -> StudyRuns:
         experiment = experiment_id(self.client, self.uri, self.storage)
         first = self._outbox.records[0] if self._outbox else None
-        if first is None or first.start is None:
-            raise StorageError("A study's outbox begins with its start, and this one does not: move it away.")
+        if first is None or first.start is None or ID not in first.start:
+            raise StorageError(
+                f"what {OUTBOX} in the study's folder begins with is not the study's start: move it away"
+            )
         return StudyRuns(self.client, experiment, first.start, self.storage)
 
     @property
@@ -110,7 +107,6 @@ class Tracker:
         Raises:
             ClusterError, StorageError: something is not; the sentence says what to do about it.
         """
-        kind = StorageError if sqlite_file(self.uri) else ClusterError
         sender, outbox = self._sender, self._outbox
         if sender is None or outbox is None:
             return
@@ -120,16 +116,23 @@ class Tracker:
             arrived = False
         if not arrived:
             self._patience = 0.0  # it was waited for once
+            kind = StorageError if sqlite_file(self.uri) else ClusterError
             raise kind(
                 f"{outbox.left} of the study's records have not reached MLflow at {hide(self.uri)} "
                 f"({sender.trouble or 'it does not answer'}); nothing is lost: {self.later}."
             )
-        errors, sender.errors = sender.errors, []
-        if errors:
-            raise kind(
-                f"MLflow at {hide(self.uri)} refused {len(errors)} of the study's records (first: {errors[0]}); the "
-                f"study itself is complete under {self.storage}."
-            )
+
+    def refusals(self) -> str | None:
+        """What MLflow did not take though it answers, in a sentence, told once; None where it took all."""
+        errors = self._sender.errors if self._sender else []
+        if not errors:
+            return None
+        told = (
+            f"MLflow at {hide(self.uri)} refused {len(errors)} of the study's records (first: {errors[0]}); the "
+            f"study itself is complete under {self.storage}."
+        )
+        errors.clear()
+        return told
 
     @property
     def later(self) -> str:
@@ -145,38 +148,15 @@ class Tracker:
         best: int | None = None,
         tables: Sequence[Path] = (),
     ) -> None:
-        """Add test figures and files to the study's run, and to that of its best trial, after the study ended.
-
-        `test` becomes the metrics `test_accuracy`, `test_loss`, `test_f1_macro` of both, and the file
-        `test_metrics.json`. `tables` are the answers behind it: those in JSON, which MLflow's pages show, go to both,
-        as the pages compare studies or trials; the others to the trial with the number `best`. Without one all is the
-        study's.
+        """Add what was found out after the study ended: see `Findings`.
 
         Raises:
-            StorageError: no study was started, or its folder can't be written.
+            StorageError: no study was started.
         """
-        outbox = self._outbox
-        if outbox is None:
+        if self._outbox is None:
             raise StorageError("Figures are recorded of a study that was started; none was.")
-        figures: dict[str, float] = {}
-        shown = [table for table in tables if table.suffix == ".json"]
-        files = [*artifacts, *(tables if best is None else shown)]
-        if test is not None:
-            figures = {f"test_{name}": getattr(test, name) for name in ("accuracy", "loss", "f1_macro")}
-            files.append(outbox.folder / TEST)
-            write_atomic(files[-1], json.dumps(test.to_json(), indent=1).encode())
-        tags = {TABLES: json.dumps([{"path": table.name, "type": "table"} for table in shown])} if shown else {}
-        now = int(time.time() * 1000)
-        outbox.add(Record(now, metrics=figures, tags=tags, files=self._places(files)))
-        if best is not None:
-            outbox.add(Record(now, best, metrics=figures, tags=tags, files=self._places(tables)))
-
-    def _places(self, files: Sequence[Path]) -> tuple[tuple[str, str], ...]:
-        """Below the storage where they are, so that it may be moved before they are sent."""
-        below = (
-            file.relative_to(self.storage) if file.is_relative_to(self.storage) else file.absolute() for file in files
-        )
-        return tuple((str(file), "") for file in below)
+        for record in Findings(test, artifacts, best, tables).records(self._outbox.folder, self.storage):
+            self._outbox.add(record)
 
     def close(self) -> None:
         """Wait for the last record and end the thread.

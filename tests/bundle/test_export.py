@@ -20,6 +20,8 @@ from imgcls_ray.bundle.export.stock import KerasFile
 from imgcls_ray.data.shards.jpeg import encode
 from imgcls_ray.errors import ModelError, SettingsError, StorageError
 from imgcls_ray.inference.calibration import Calibration
+from imgcls_ray.inference.conversion import convert
+from imgcls_ray.inference.openvino import OpenVinoEngine
 from tests.conftest import picture
 
 from .conftest import CARD, LABELS, PIXELS, tiny_model
@@ -153,6 +155,7 @@ def test_what_some_runtimes_can_not_take_is_put_another_way(tmp_path: Path) -> N
     kinds = {type(layer).__name__ for layer in network.layers}
     assert "Normalization" not in kinds
     assert kinds - {"InputLayer", "Rescaling", "Conv2D", "ReLU", "GlobalAveragePooling2D", "Dense"} == {"Multiply"}
+    assert np.abs(OpenVinoEngine(convert(network), threads=1).predict(HELD_OUT) - expected).max() < 1e-5
     with pytest.raises((ValueError, TypeError)):
         model.save(tmp_path / "as_it_is.h5")
         keras.saving.load_model(tmp_path / "as_it_is.h5", compile=False)

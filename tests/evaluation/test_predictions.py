@@ -23,8 +23,8 @@ def test_the_surest_mistakes_come_first_and_then_the_least_sure_of_the_right_one
     assert [row["key"] for row in rows] == ["c", "b", "d", "a"]
     assert rows[0] == {
         "key": "c",
-        "truth": "cat",
         "prediction": "dog",
+        "truth": "cat",
         "right": False,
         "decision": "sure",
         "probability": 0.8766,

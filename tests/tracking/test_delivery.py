@@ -1,6 +1,7 @@
 """What a study could not leave in MLflow at its end is sent later, once, its model too."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,8 @@ def test_what_is_left_is_sent_once_and_the_model_registered(unsent: str, storage
     assert (again.sent, again.records, again.run, again.model) == (0, first.records, first.run, None)
 
 
-def test_another_address_gets_all_of_it_once(unsent: str, storage: Path, tmp_path: Path) -> None:
+def test_another_address_gets_all_of_it_once(unsent: str, storage: Path, empty: Path, tmp_path: Path) -> None:
+    shutil.copy(empty / "mlflow.db", tmp_path / "other.db")  # to make one takes seconds
     uri = f"sqlite:///{tmp_path}/other.db"
     first, again = track(INFO.name, str(storage), uri), track(INFO.name, str(storage), uri)
     assert (first.sent, again.sent, again.run) == (first.records, 0, first.run)
@@ -76,6 +78,13 @@ def test_a_server_that_is_still_away_is_told(unsent: str, storage: Path, monkeyp
     monkeypatch.setattr("imgcls_ray.tracking.tracker.PATIENCE", 0.5)
     with pytest.raises(ClusterError, match="imgcls track"):
         track(INFO.name, str(storage), unsent)
+
+
+def test_an_outbox_without_its_beginning_is_told_at_once(unsent: str, storage: Path) -> None:
+    file = storage / "studies" / INFO.name / "tracking.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[1:]))
+    with pytest.raises(StorageError, match="not the study's start"):
+        track(INFO.name, str(storage))
 
 
 def test_a_study_that_runs_or_has_nothing_to_send_is_told(storage: Path) -> None:

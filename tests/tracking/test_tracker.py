@@ -159,6 +159,17 @@ def test_many_writers_at_once_lose_nothing(storage: Path) -> None:
         tracker.close()
 
 
+def test_what_mlflow_refuses_is_told_once_and_the_rest_is_there(tracker: Tracker, tmp_path: Path) -> None:
+    tell_study(tracker.listener(), TRIALS)
+    (tmp_path / "there.txt").write_text("x")
+    tracker.log_study(None, [tmp_path / "gone.txt"])
+    tracker.log_study(None, [tmp_path / "there.txt"])
+    tracker.flush()
+    assert "refused 1 of the study's records" in str(tracker.refusals())
+    assert tracker.refusals() is None
+    assert [file.path for file in tracker.client.list_artifacts(tracker.run_id)] == ["there.txt"]
+
+
 def test_a_study_that_was_deleted_and_its_namesake_stay_apart(storage: Path) -> None:
     ids = set()
     for _ in range(2):

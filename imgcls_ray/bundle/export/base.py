@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 FLOAT32_TOLERANCE = 1e-5
 """Largest difference of a probability from the bundle's in float32: runtimes add the same products in another order."""
-OTHER_RUNTIME = 5e-5
-"""The same for runtimes that merge layers and order sums anew: MobileNetV2 was measured to differ by 1.3e-5."""
+OTHER_RUNTIME = 1e-4
+"""The same for runtimes that merge layers and order sums anew: up to 5.5e-5 was measured."""
 WHOLE = 1.0
 """Share of pictures that get the same class, where a class may only change within the tolerance anyway."""
 

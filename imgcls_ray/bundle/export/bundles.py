@@ -10,6 +10,7 @@ from imgcls_ray.bundle.bundle import TOLERANCES, load_bundle, write_bundle
 from imgcls_ray.bundle.card import Inference
 from imgcls_ray.bundle.export.base import Exporter, Parts
 from imgcls_ray.bundle.files import GOLDEN, MODEL, read_golden
+from imgcls_ray.errors import ModelError
 from imgcls_ray.inference.base import Answering, Precision
 from imgcls_ray.inference.engine import load_engine
 
@@ -31,6 +32,11 @@ class OpenVinoBundle(Exporter):
         golden, scores = read_golden(bundle.path / GOLDEN)
         engine = load_engine(model, "openvino", self._precision)
         difference = float(np.abs(bundle.calibration.apply(engine.predict(golden)) - scores).max())
+        if not difference <= self.tolerance:
+            raise ModelError(
+                f"OpenVINO in {self._precision} may change a probability by {self.tolerance:g}; on the golden pictures "
+                f"it changes one by {difference:.1e}: nothing was written; choose another format."
+            )
         choice = Inference(engine="openvino", precision=self._precision, difference=difference)
         card = bundle.card.model_copy(update={"inference": choice})
         write_bundle(place, model, bundle.labels, bundle.pixels, card, golden, bundle.calibration)

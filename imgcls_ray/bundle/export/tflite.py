@@ -53,7 +53,9 @@ class TfLite(Exporter):
         converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
         self._set(converter, parts)
         try:
-            place.write_bytes(converter.convert())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it expects statistics from training
+                place.write_bytes(converter.convert())
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(f"LiteRT can't hold this network: {reason[:300]}") from error
