@@ -53,6 +53,10 @@ def trained(name: str, side: int, images: np.ndarray) -> keras.Model:
     model.compile(keras.optimizers.SGD(1e-4), "sparse_categorical_crossentropy", jit_compile=False)
     loss = model.fit(images.astype(np.float32), np.arange(len(images)) % 3, batch_size=len(images), verbose=0)
     assert np.isfinite(loss.history["loss"]).all()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            spread = layer.moving_variance.numpy()  # of few pictures; a channel that hardly varies would be blown up
+            layer.moving_variance.assign(np.maximum(spread, spread.mean()))
     after = [variable.numpy() for variable in model.trainable_variables]
     assert any((new != old).any() for new, old in zip(after, before, strict=True))
     return model
