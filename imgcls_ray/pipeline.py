@@ -23,7 +23,7 @@ from imgcls_ray.listener import RunListener
 from imgcls_ray.plan import SETTINGS, Plan, is_prepared, make_plan
 from imgcls_ray.reports.page import REPORT, write_data_report
 from imgcls_ray.result import RunResult, Seconds, StageResult
-from imgcls_ray.search.constraints import check_defaults
+from imgcls_ray.search.admission import check_defaults
 from imgcls_ray.search.journal import JOURNAL, LOCK, note_result, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyOutcome
 from imgcls_ray.search.record import AFFORDABLE, FINGERPRINT, RECORD, RESULT, known_study

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serve.meters import Meters
+from serve.record.meters import Meters
 from serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
     from ray.serve.handle import DeploymentHandle
 
-    from serve.explaining import Explained, Explainer, NotExplained
+    from serve.model.explaining import Explained, Explainer, NotExplained
 
 _NAME, _EXPLAINER = "Classifier", "Explainer"
 _ONGOING = 2
@@ -28,8 +28,8 @@ class Classifier:
     """One replica: loads and warms the bundle when it starts, and fails to start when the bundle's checks fail."""
 
     def __init__(self, settings: ServeSettings, explainer: "DeploymentHandle | None" = None) -> None:
-        from serve.loading import follow, load_predictor
         from serve.loopback import keep_replica_on_loopback
+        from serve.model.loading import follow, load_predictor
 
         keep_replica_on_loopback()
         _log_to_stderr()
@@ -39,7 +39,7 @@ class Classifier:
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         # Serve calls this after the constructor, in the replica: an application is never pickled.
-        from serve.app import build_app
+        from serve.web.app import build_app
 
         explain = self._explain if self._explainer else None
         return build_app(self._predictor, self._settings, explain, self._meters)
@@ -66,7 +66,7 @@ class HeatMaps:
 
     def __call__(self, bundle: str, picture: bytes, label: str | None) -> "Explained | NotExplained":
         """See `Explainer.explain`; `bundle` is the folder of the one that answers."""
-        from serve.loading import load_explainer
+        from serve.model.loading import load_explainer
 
         if bundle not in self._explainers:
             kept = list(self._explainers.items())[-1:]

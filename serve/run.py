@@ -12,7 +12,7 @@ from types import FrameType
 from imgcls_ray.errors import ClusterError, ModelError, SettingsError
 from imgcls_ray.jobs.connection import LOCAL, address_of
 from serve.cluster import ray_at
-from serve.keys import VARIABLE, ApiKeys
+from serve.guard.keys import VARIABLE, ApiKeys
 from serve.port import free_port
 from serve.settings import ServeSettings
 
@@ -55,7 +55,7 @@ def run(
         ModelError: there is no such bundle, or it fails its checks. Nothing has been started then.
         ClusterError: the cluster can't be joined, has too little free, or runs Ray Serve already.
     """
-    from serve.loading import check, find
+    from serve.model.loading import check, find
 
     address = address_of(address)
     _check_keys(settings, address)

@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 
 from imgcls_ray.client import Client, ServiceRefused
 from imgcls_ray.errors import ClusterError, DataError, SettingsError
-from serve.app import build_app
-from serve.predictor import Predictor
-from serve.served import Served
+from serve.model.predictor import Predictor
+from serve.model.served import Served
 from serve.settings import ServeSettings
+from serve.web.app import build_app
 from tests.serve.conftest import BrightnessBundle, picture_bytes
 
 KEY = "a-key-of-some-length"

@@ -13,9 +13,9 @@ from imgcls_ray.bundle.bundle import Bundle
 from imgcls_ray.bundle.card import Card
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps, fitted, open_picture
-from serve.app import build_app
-from serve.predictor import Predictor
+from serve.model.predictor import Predictor
 from serve.settings import ServeSettings
+from serve.web.app import build_app
 
 TURNS = range(1, 9)
 LABELS = Labels(("left", "right", "top", "bottom"))

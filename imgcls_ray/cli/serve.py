@@ -46,7 +46,7 @@ def serve(
 ) -> None:
     """Answer POST /classify over HTTP until Ctrl-C."""
     from imgcls_ray.cli.output import output
-    from serve.keys import needs_keys
+    from serve.guard.keys import needs_keys
     from serve.run import run
     from serve.settings import ServeSettings
 

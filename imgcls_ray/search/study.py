@@ -11,9 +11,10 @@ from optuna.trial import FrozenTrial
 
 from imgcls_ray.config import SearchSettings, TrialSettings
 from imgcls_ray.errors import Interrupted, TrainingError
+from imgcls_ray.search.admission import admission
 from imgcls_ray.search.budget import Budget
 from imgcls_ray.search.choice import choose
-from imgcls_ray.search.constraints import Inputs, admission
+from imgcls_ray.search.constraints import Inputs
 from imgcls_ray.search.continuing import best_first, with_second
 from imgcls_ray.search.finetuning import STARTS, FineTuning, choose_starts, earlier_starts
 from imgcls_ray.search.interruption import Interruption

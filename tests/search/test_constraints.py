@@ -6,7 +6,8 @@ from optuna.trial import TrialState
 
 from imgcls_ray.config import SearchSettings, Size, TrialSettings
 from imgcls_ray.errors import SettingsError
-from imgcls_ray.search.constraints import Constraints, check_defaults
+from imgcls_ray.search.admission import check_defaults
+from imgcls_ray.search.constraints import Constraints
 from imgcls_ray.search.loading import load_space
 from imgcls_ray.search.parameters import AnyParameter, Choice, Float, Int
 from imgcls_ray.search.proposals import Proposals

@@ -12,10 +12,10 @@ from PIL import Image
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps, decode
 from imgcls_ray.errors import ImageError
-from serve.app import build_app
-from serve.predictor import Predictor
-from serve.served import Served
+from serve.model.predictor import Predictor
+from serve.model.served import Served
 from serve.settings import ServeSettings
+from serve.web.app import build_app
 
 
 class BrightnessBundle:

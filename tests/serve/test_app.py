@@ -1,9 +1,9 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from serve.app import build_app
-from serve.predictor import Predictor
+from serve.model.predictor import Predictor
 from serve.settings import ServeSettings
+from serve.web.app import build_app
 from tests.serve.conftest import picture_bytes
 
 

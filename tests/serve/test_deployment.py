@@ -49,7 +49,7 @@ def test_an_unknown_argument_is_refused() -> None:
 
 def test_importing_the_rooms_front_loads_neither_ray_nor_tensorflow() -> None:
     code = (
-        "import serve, serve.settings, serve.app, serve.deployment, serve.run, imgcls_ray.cli.serve, sys;"
+        "import serve, serve.settings, serve.web.app, serve.deployment, serve.run, imgcls_ray.cli.serve, sys;"
         "print([m for m in ('ray', 'tensorflow', 'keras', 'mlflow') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

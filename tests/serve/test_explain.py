@@ -10,12 +10,12 @@ from PIL import Image
 
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps
-from serve.answer import Answer
-from serve.app import build_app
-from serve.explaining import Explained, Explainer, NotExplained
-from serve.predictor import Predictor
-from serve.served import Served
+from serve.model.answer import Answer
+from serve.model.explaining import Explained, Explainer, NotExplained
+from serve.model.predictor import Predictor
+from serve.model.served import Served
 from serve.settings import ServeSettings
+from serve.web.app import build_app
 from tests.serve.conftest import picture_bytes
 
 ANSWER = Answer(("bright", "dark"), np.array([0.25, 0.75], np.float32), "sure")

@@ -19,10 +19,10 @@ from imgcls_ray.data.png import png_of
 from imgcls_ray.inference.calibration import Calibration
 from imgcls_ray.inference.engine import load_engine
 from imgcls_ray.models.network import build_cnn
-from serve.app import build_app
-from serve.predictor import Predictor
-from serve.served import Served
+from serve.model.predictor import Predictor
+from serve.model.served import Served
 from serve.settings import ServeSettings
+from serve.web.app import build_app
 from tests.bundle.conftest import CARD
 from tests.conftest import picture
 

@@ -11,13 +11,13 @@ from fastapi.testclient import TestClient
 
 from imgcls_ray.errors import ClusterError, ModelError
 from imgcls_ray.tracking.registry import Located
-from serve.app import build_app
-from serve.follower import Follower
-from serve.meters import Meters
-from serve.predictor import Predictor
-from serve.served import Served
+from serve.model.follower import Follower
+from serve.model.predictor import Predictor
+from serve.model.served import Served
+from serve.record.meters import Meters
 from serve.settings import ServeSettings
 from serve.stages import Stages
+from serve.web.app import build_app
 from tests.serve.conftest import BrightnessBundle, picture_bytes
 
 
@@ -170,7 +170,7 @@ def test_a_request_is_answered_by_one_version_from_start_to_end(
 def test_only_an_alias_is_followed(
     monkeypatch: pytest.MonkeyPatch, predictor: Predictor, meters: Meters, model: str, seconds: float, follows: bool
 ) -> None:
-    from serve import loading
+    from serve.model import loading
 
     started: list[float] = []
     monkeypatch.setattr(loading, "Follower", lambda *_: SimpleNamespace(start=started.append))

@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from imgcls_ray.errors import SettingsError
-from serve.app import build_app
-from serve.keys import ApiKeys
-from serve.predictor import Predictor
-from serve.rate import RateLimit
+from serve.guard.keys import ApiKeys
+from serve.guard.rate import RateLimit
+from serve.model.predictor import Predictor
 from serve.settings import ServeSettings
+from serve.web.app import build_app
 from tests.serve.conftest import picture_bytes
 
 KEY, OTHER = "a-key-of-some-length", "another-key-of-some-length"
@@ -69,7 +69,7 @@ def test_no_key_shows_in_a_log(guarded: TestClient, caplog: pytest.LogCaptureFix
 
 def test_keys_in_a_file_can_be_changed_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, now = tmp_path / "keys", [0.0]
-    monkeypatch.setattr("serve.keys.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("serve.guard.keys.time.monotonic", lambda: now[0])
     file.write_text(f"# ours\n{KEY}\n")
     keys = ApiKeys(file)
     assert keys.holder(KEY)

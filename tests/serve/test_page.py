@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import uvicorn
 
-from serve.answer import Answer
-from serve.app import build_app
-from serve.explaining import Explained, NotExplained
-from serve.predictor import Predictor
-from serve.served import Served
+from serve.model.answer import Answer
+from serve.model.explaining import Explained, NotExplained
+from serve.model.predictor import Predictor
+from serve.model.served import Served
 from serve.settings import ServeSettings
+from serve.web.app import build_app
 from tests.serve.browser import PROGRAM, Tab, tab
 from tests.serve.conftest import BrightnessBundle, picture_bytes
 

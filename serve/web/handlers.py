@@ -9,25 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from imgcls_ray.errors import ImgclsError
+from serve.refusal import ID, refusal
 
 logger = logging.getLogger("serve")
-
-ID = "X-Request-ID"
-"""The header with a request's id, in both directions."""
 
 _PATHS = (
     "POST /classify, POST /explain, GET /labels, GET /model, GET /livez, GET /readyz, GET /metrics, GET /docs, "
     "GET /openapi.json and the Open Inference Protocol below /v2"
 )
-
-
-def refusal(request: Request, status: int, error: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """The answer to a request that is refused, told in the log as well."""
-    client = request.client.host if request.client else "-"
-    known = request.state.request_id
-    logger.warning("%s %s %s %r: %d %s", known, client, request.method, request.url.path[:200], status, error)
-    request.state.error = error
-    return JSONResponse({"success": False, "error": error, "request_id": known}, status, headers)
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
@@ -63,7 +52,7 @@ async def _gone(request: Request, _error: Exception) -> JSONResponse:
 async def _bug(request: Request, error: Exception) -> JSONResponse:
     logger.error("Unexpected error", exc_info=error)
     answer = refusal(request, 500, "The service failed to answer this request; its log says why.")
-    answer.headers[ID] = request.state.request_id  # this answer does not pass through serve.watch
+    answer.headers[ID] = request.state.request_id  # this answer does not pass through serve.record.middleware
     return answer
 
 

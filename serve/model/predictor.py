@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from imgcls_ray.data.pixels import read_header
 from imgcls_ray.errors import ImageError, ImgclsError
-from serve.answer import Answer
 from serve.errors import RequestRefused
-from serve.served import Served
+from serve.model.answer import Answer
+from serve.model.served import Served
 from serve.settings import ServeSettings
 from serve.stages import Stages
 

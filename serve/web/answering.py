@@ -3,10 +3,10 @@
 from fastapi import Request
 
 from imgcls_ray.errors import ImgclsError
-from serve.answer import Answer
 from serve.errors import RequestRefused
-from serve.meters import Meters
-from serve.predictor import Predictor
+from serve.model.answer import Answer
+from serve.model.predictor import Predictor
+from serve.record.meters import Meters
 from serve.settings import ServeSettings
 
 
@@ -30,7 +30,7 @@ class Answering:
         request.state.answers = [_told(answer) for answer in answers]
         for answer in answers:
             if isinstance(answer, Answer):
-                self._meters.answered(answer)
+                self._meters.answered(answer.label, answer.decision)
         return answers
 
 

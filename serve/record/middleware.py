@@ -7,9 +7,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.handlers import ID
-from serve.meters import Meters
-from serve.requestlog import RequestLog
+from serve.record.log import RequestLog
+from serve.record.meters import Meters
+from serve.refusal import ID
 from serve.stages import Stages
 
 _LEGAL = re.compile(r"[\w.:-]{1,128}", re.ASCII)

@@ -10,24 +10,25 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 
 from imgcls_ray import __version__
-from serve import handlers
-from serve.answering import Answering
-from serve.asked import read_asked
-from serve.explain import explain_router
-from serve.explaining import Explain
-from serve.gate import Gate
-from serve.inference import inference_router
-from serve.keys import ApiKeys
-from serve.limits import BodyLimit
-from serve.meters import Meters
-from serve.openapi import ANSWERS, BODY, refusals
-from serve.predictor import Predictor
-from serve.rate import RateLimit
-from serve.requestlog import RequestLog
-from serve.schemas import Labels, Live, ModelInfo, Ready
+from serve.guard.gate import Gate
+from serve.guard.keys import ApiKeys
+from serve.guard.limits import BodyLimit
+from serve.guard.rate import RateLimit
+from serve.model.explaining import Explain
+from serve.model.predictor import Predictor
+from serve.record.log import RequestLog
+from serve.record.meters import Meters
+from serve.record.middleware import Watch
+from serve.refusal import refusal
 from serve.settings import ServeSettings
-from serve.shapes import shaped
-from serve.watch import Watch
+from serve.web import handlers
+from serve.web.answering import Answering
+from serve.web.asked import read_asked
+from serve.web.explain import explain_router
+from serve.web.inference import inference_router
+from serve.web.openapi import ANSWERS, BODY, refusals
+from serve.web.schemas import Labels, Live, ModelInfo, Ready
+from serve.web.shapes import shaped
 
 _POLICY = (
     "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' blob: data:; "
@@ -111,7 +112,7 @@ def _classifying(app: FastAPI, answering: Answering) -> None:
 
     @app.get("/model", operation_id="model", summary="The model that answers")
     async def model() -> ModelInfo:
-        return answering.predictor.served.info
+        return ModelInfo.of(answering.predictor.served)
 
 
 def _watching(app: FastAPI, predictor: Predictor, meters: Meters) -> None:
@@ -129,8 +130,8 @@ def _watching(app: FastAPI, predictor: Predictor, meters: Meters) -> None:
     )
     async def readyz(request: Request) -> Ready | JSONResponse:
         if not predictor.ready:
-            return handlers.refusal(request, 503, "The model is still being loaded.", {"Retry-After": "1"})
-        return Ready(model=predictor.served.info)
+            return refusal(request, 503, "The model is still being loaded.", {"Retry-After": "1"})
+        return Ready(model=ModelInfo.of(predictor.served))
 
     @app.get("/metrics", operation_id="metrics", summary="Figures for Prometheus", response_class=Response)
     async def metrics() -> Response:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from imgcls_ray.errors import ImgclsError
-from serve.answer import Answer
-from serve.asked import Asked
+from serve.model.answer import Answer
+from serve.web.asked import Asked
 
 
 def shaped(asked: Asked, answers: Sequence[Answer | ImgclsError], top: int | None) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from serve.asked import read_asked
 from serve.errors import RequestRefused
-from serve.explaining import Explain, NotExplained
-from serve.openapi import BODY, refusals
-from serve.predictor import Predictor
-from serve.schemas import HeatMap
+from serve.model.explaining import Explain, NotExplained
+from serve.model.predictor import Predictor
+from serve.web.asked import read_asked
+from serve.web.openapi import BODY, refusals
+from serve.web.schemas import HeatMap
 
 _PICTURE = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
 

@@ -8,10 +8,10 @@ from fastapi.responses import JSONResponse
 
 from imgcls_ray import __version__
 from imgcls_ray.errors import ImgclsError
-from serve.answer import Answer
-from serve.answering import Answering
 from serve.errors import RequestRefused
-from serve.tensors import LENGTH, metadata, read_inference, written
+from serve.model.answer import Answer
+from serve.web.answering import Answering
+from serve.web.tensors import LENGTH, metadata, read_inference, written
 
 _EXTENSIONS = ("binary_tensor_data",)
 

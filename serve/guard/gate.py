@@ -4,9 +4,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve.handlers import refusal
-from serve.keys import ApiKeys
-from serve.rate import RateLimit
+from serve.guard.keys import ApiKeys
+from serve.guard.rate import RateLimit
+from serve.refusal import refusal
 
 OPEN = frozenset({"/livez", "/", "/docs"})
 """Paths that need no key and have no limit: whoever watches over the process asks there, and the pages hold

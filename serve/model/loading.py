@@ -6,11 +6,11 @@ from pathlib import Path
 from imgcls_ray.bundle.bundle import load_bundle
 from imgcls_ray.inference.device import claim
 from imgcls_ray.tracking.registry import Located, locate
-from serve.explaining import Explainer
-from serve.follower import Follower
-from serve.meters import Meters
-from serve.predictor import Predictor
-from serve.served import Served
+from serve.model.explaining import Explainer
+from serve.model.follower import Follower
+from serve.model.predictor import Predictor
+from serve.model.served import Served
+from serve.record.meters import Meters
 from serve.settings import ServeSettings
 
 

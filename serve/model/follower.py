@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from imgcls_ray.errors import ImgclsError
 from imgcls_ray.tracking.registry import Located
-from serve.meters import Meters
-from serve.predictor import Predictor
-from serve.served import Served
+from serve.model.predictor import Predictor
+from serve.model.served import Served
+from serve.record.meters import Meters
 
 logger = logging.getLogger("serve")
 

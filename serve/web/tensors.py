@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from serve import document
-from serve.answer import Answer
 from serve.errors import RequestRefused
+from serve.model.answer import Answer
+from serve.web import document
 
 LENGTH = "Inference-Header-Content-Length"
 """Header: bytes of JSON at the start of a binary body."""

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import Request
 
-from serve.answer import Answer
 from serve.stages import Stages
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -64,9 +63,9 @@ class Meters:
         for stage, milliseconds in stages.milliseconds.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, label: str, decision: str) -> None:
         """A picture that was classified."""
-        self._answers.labels(answer.label, answer.decision).inc()
+        self._answers.labels(label, decision).inc()
 
     def page(self) -> bytes:
         """In Prometheus' text format 0.0.4."""

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serve.schemas import ModelInfo
-
 if TYPE_CHECKING:
     import numpy as np
 
     from imgcls_ray.bundle.bundle import Bundle
     from imgcls_ray.errors import ImageError, ImgclsError
-    from serve.answer import Answer
+    from serve.model.answer import Answer
 
 
 @dataclass(frozen=True)
@@ -37,23 +35,10 @@ class Served:
         """Where the bundle lies."""
         return self.bundle.path
 
-    @property
-    def info(self) -> ModelInfo:
-        """What is told of it."""
-        pixels = self.bundle.pixels
-        return ModelInfo(
-            name=self.name,
-            version=self.version,
-            labels=len(self.labels),
-            height=pixels.height,
-            width=pixels.width,
-            colorspace=pixels.colorspace,
-        )
-
     def answer(self, found: "np.ndarray | ImageError") -> "Answer | ImgclsError":
         """The answer that stands for one picture's probabilities; an error is itself."""
         from imgcls_ray.errors import ImageError
-        from serve.answer import Answer
+        from serve.model.answer import Answer
 
         if isinstance(found, ImageError):
             return found

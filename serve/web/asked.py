@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from fastapi import Request
 
-from serve import document
 from serve.errors import RequestRefused
-from serve.upload import FIELD, read_form
+from serve.web import document
+from serve.web.upload import FIELD, read_form
 
 _FORMS = (
     f"a form (multipart/form-data) with the field '{FIELD}', a picture itself (image/jpeg, image/png, ..., "

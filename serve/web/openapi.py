@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from serve.schemas import Classified, Instances, ManyClassified, Refused
-from serve.upload import FIELD
+from serve.web.schemas import Classified, Instances, ManyClassified, Refused
+from serve.web.upload import FIELD
 
 _PICTURE = {"type": "string", "format": "binary", "description": "A picture: JPEG, PNG, TIFF, BMP, GIF or WebP."}
 _TINY = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGOoiLIBAAJcAQ9kOM3dAAAAAElFTkSuQmCC"

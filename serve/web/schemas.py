@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from serve.model.served import Served
+
 
 class Prediction(BaseModel):
     """One class and how likely it is."""
@@ -134,6 +136,19 @@ class ModelInfo(Which):
     height: int = Field(description="Pixels; every picture is resized to this height.")
     width: int = Field(description="Pixels; every picture is resized to this width.")
     colorspace: str = Field(description="color or grayscale.")
+
+    @classmethod
+    def of(cls, served: Served) -> "ModelInfo":
+        """What is told of a model."""
+        pixels = served.bundle.pixels
+        return cls(
+            name=served.name,
+            version=served.version,
+            labels=len(served.labels),
+            height=pixels.height,
+            width=pixels.width,
+            colorspace=pixels.colorspace,
+        )
 
     model_config = ConfigDict(
         json_schema_extra={

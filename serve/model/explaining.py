@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from imgcls_ray.errors import ImageError, ImgclsError
-from serve.answer import Answer
 from serve.errors import RequestRefused
-from serve.served import Served
+from serve.model.answer import Answer
+from serve.model.served import Served
 
 SIDE = 384
 """The longer side in pixels of a picture with its heat map; what the model sees is mostly smaller."""

@@ -10,7 +10,7 @@ FIELD = "img"
 
 
 class _InMemoryParser(MultiPartParser):
-    # The body is bounded (serve.limits), so nothing has to go through a temporary file.
+    # The body is bounded (serve.guard.limits), so nothing has to go through a temporary file.
     spool_max_size = 0
     """Zero is SpooledTemporaryFile's word for 'never onto the disk'."""
 

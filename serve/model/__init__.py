@@ -1,0 +1,1 @@
+"""The model that answers: loading, following, predicting, explaining."""

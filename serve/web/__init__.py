@@ -1,0 +1,1 @@
+"""The HTTP layer: routes, the forms of requests, the shapes of answers."""
