@@ -14,6 +14,7 @@ from imgcls_ray.bundle.card import Card
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps, fitted, open_picture
 from serve.model.predictor import Predictor
+from serve.model.served import Served
 from serve.settings import ServeSettings
 from serve.web.app import build_app
 
@@ -108,7 +109,7 @@ def test_preprocess_evaluate_and_the_server_see_the_same_picture(bundle: Bundle,
     classified = [
         {p["label"]: p["probability"] for p in a.predictions} for a in answers.classify(bundle, [*map(str, paths)])
     ]
-    app = build_app(Predictor(bundle, ServeSettings(model="stand-in")), ServeSettings(model="stand-in"))
+    app = build_app(Predictor(Served(bundle), ServeSettings(model="stand-in")), ServeSettings(model="stand-in"))
     with TestClient(app) as client:
         replies = [client.post("/classify", files={"img": path.read_bytes()}).json() for path in paths]
     served = [{p["label"]: p["probability"] for p in reply["predictions"]} for reply in replies]

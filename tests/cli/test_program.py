@@ -60,7 +60,7 @@ def test_run_prints_one_document_with_all_that_is_promised(document: dict[str, A
     assert {"accuracy", "f1_macro"} <= set(document["test"])
     assert document["images"] == {"found": 61, "used": 60, "rejected": 1, "duplicates": 0}
     assert set(document["seconds"]) == {"preprocess", "embed", "search", "evaluate", "total"}
-    assert set(document["model"]) == {"name", "version", "alias", "bundle"}
+    assert set(document["model"]) == {"name", "version", "alias", "bundle", "report"}
     assert (document["trials"], document["failed"], document["workers"]) == (2, 0, 1)
     assert Path(document["model"]["bundle"]).is_relative_to(place / "imgcls-runs")
 
@@ -68,9 +68,9 @@ def test_run_prints_one_document_with_all_that_is_promised(document: dict[str, A
 def test_everything_else_is_on_stderr_and_nothing_of_it_is_noise(first: Said) -> None:
     lines = first.err.splitlines()
     assert [line.split()[0] for line in lines if line[:1].isalpha()] == [
-        *("preprocess", "search", "evaluate"),
-        *("Study", "validation", "verdict", "test", "best", "trials", "seconds"),
-        *("report", "bundle", "registered", "Next"),
+        *("preprocess", "search", "ensemble", "evaluate"),
+        *("Study", "validation", "verdict", "ensemble", "test", "best", "trials", "seconds"),
+        *("report", "model", "bundle", "registered", "Next"),
     ]
     assert len([line for line in lines if re.match(r" {11}trial \d: ", line)]) == 2
     for noise in ("raylet", "WARNING", "Warning", "absl", "alembic", "INFO", ".cc:", "oneDNN", "\x1b["):
