@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-LONG = {"hyperband.py", "trials.py", "writers.py"}
+LONG = {"ensemble.py", "finetuning.py", "hyperband.py", "trials.py", "writers.py"}
 """They start TensorFlow, or MLflow, again and again: half a minute and more, even so."""
 ALL = sorted(path.name for path in FOLDER.glob("[!_]*.py"))
 RUN = [name for name in ALL if name not in LONG or "IMGCLS_TEST_BENCHMARKS" in os.environ]
