@@ -59,7 +59,8 @@ def check_archive(path: Path) -> None:
             with archive.open(WEIGHTS) as weights:
                 largest = _check_weights(weights)
             _check_numbers(config, max(MAX_NUMBER, largest))
-    except (OSError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        # zipfile: KeyError for a member that is missing, RuntimeError for one that is encrypted or packed oddly.
         raise ModelError(f"The model file {path.name} can't be read ({error}); get the bundle again.") from error
 
 

@@ -4,8 +4,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from imgcls_ray.bundle.files import write_golden
 from imgcls_ray.config import TrackingSettings, TrialSettings
 from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, TrialOutcome
 from imgcls_ray.search.objective import Second
@@ -70,3 +72,14 @@ def fresh(empty: Path, root: Path) -> Path:
 def tracker(storage: Path) -> Iterator[Tracker]:
     with Tracker(storage, TrackingSettings()) as opened:
         yield opened
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """What looks like a bundle: the registry copies, it does not load."""
+    path = tmp_path / "made" / "pets"
+    path.mkdir(parents=True)
+    (path / "model.keras").write_bytes(b"model")
+    (path / "checksums.json").write_text("{}")
+    write_golden(path / "golden.npz", np.zeros((1, 4, 4, 3), np.uint8), np.ones((1, 2), np.float32) / 2)
+    return path

@@ -4,10 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from imgcls_ray.bundle.files import write_golden
 from imgcls_ray.config import RunSettings, TrackingSettings
 from imgcls_ray.config.saving import write_settings
 from imgcls_ray.delivery import deliver, track
@@ -19,17 +17,6 @@ from imgcls_ray.tracking.tracker import Tracker
 
 from .conftest import INFO, outcome, tell_study
 from .test_ui import free_port
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """What looks like a bundle: the registry copies, it does not load."""
-    path = tmp_path / "made" / "pets"
-    path.mkdir(parents=True)
-    (path / "model.keras").write_bytes(b"model")
-    (path / "checksums.json").write_text("{}")
-    write_golden(path / "golden.npz", np.zeros((1, 4, 4, 3), np.uint8), np.ones((1, 2), np.float32) / 2)
-    return path
 
 
 @pytest.fixture

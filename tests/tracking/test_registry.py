@@ -5,27 +5,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from imgcls_ray.bundle.files import write_golden
 from imgcls_ray.errors import ModelError, SettingsError, StorageError
 from imgcls_ray.tracking import registry
 from imgcls_ray.tracking.registry import Located, locate, model_name, register, resolve
 from imgcls_ray.tracking.tracker import Tracker
 
 from .conftest import INFO
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """What looks like a bundle: the registry copies, it does not load."""
-    path = tmp_path / "made" / "pets"
-    path.mkdir(parents=True)
-    (path / "model.keras").write_bytes(b"model")
-    (path / "checksums.json").write_text("{}")
-    write_golden(path / "golden.npz", np.zeros((1, 4, 4, 3), np.uint8), np.ones((1, 2), np.float32) / 2)
-    return path
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class Onnx(Exporter):
         function, spec = pixel_function(parts.network)
         try:
             proto, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
-        except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
+        except (ValueError, RuntimeError, KeyError) as error:  # tf2onnx has no error of its own for it
             raise ModelError(f"ONNX can't hold this network: {str(error)[:300]}") from error
         # The converter names what comes out after its own count.
         (found,) = proto.graph.output

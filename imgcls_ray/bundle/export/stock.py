@@ -22,7 +22,7 @@ class KerasFile(Exporter):
         """See Exporter."""
         try:
             parts.network.save(place)
-        except (ValueError, TypeError, NotImplementedError) as error:
+        except (ValueError, TypeError, NotImplementedError) as error:  # a layer that can't tell its settings
             raise ModelError(f"The network can't be written as a {self.suffix} file: {error}") from error
 
     def load(self, place: Path) -> Answering:
