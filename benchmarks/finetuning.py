@@ -1,6 +1,7 @@
 """Fine-tuning against probing: what the second stage of a search adds on the test pictures, and what it costs.
 
-    python benchmarks/finetuning.py --data DIR [DIR ...] --weights FILE [--seeds 3] [--trials 20] [--quick]
+    python benchmarks/finetuning.py --data DIR [DIR ...] --weights FILE [--seeds 3] [--first-seed 0] [--trials 20]
+        [--quick]
 
 Runs `imgcls run DATA --space two_stages` once a seed. The best of each stage is the trial with the highest validation
 accuracy, as the search itself chooses; both are measured once on the test pictures. The standard error printed last is
@@ -29,6 +30,7 @@ def main() -> None:
     """Measure and print."""
     parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--space", default="two_stages")
     options = parser.parse_args()
@@ -37,7 +39,13 @@ def main() -> None:
     print("                        validation          test")
     print("                        probe  fine-tuned   probe  fine-tuned")
     with material(parser, options) as folder, local_ray():
-        report([run(pictures, seed, folder, options) for pictures in options.data for seed in range(options.seeds)])
+        report(
+            [
+                run(pictures, seed, folder, options)
+                for pictures in options.data
+                for seed in range(options.first_seed, options.first_seed + options.seeds)
+            ]
+        )
 
 
 def report(runs: list[Run]) -> None:

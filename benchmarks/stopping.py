@@ -1,6 +1,7 @@
 """ASHA against no stopping: epochs spent, and what the best trial is worth on test pictures.
 
-    python benchmarks/stopping.py --data DIR [DIR ...] --weights FILE [--seeds 3] [--trials 40] [--quick]
+    python benchmarks/stopping.py --data DIR [DIR ...] --weights FILE [--seeds 3] [--first-seed 0] [--trials 40]
+        [--quick]
 
 Heads on embeddings, the space `probe` with one view of each picture and no early stopping inside a trial. By default
 settings are drawn at random: with the same seed both then train the same ones, and what differs is the stopping alone.
@@ -32,6 +33,7 @@ def main() -> None:
     """Measure and print."""
     parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--sampler", default="random")
     options = parser.parse_args()
@@ -44,7 +46,7 @@ def main() -> None:
     with material(parser, options) as folder, local_ray():
         for number, pictures in enumerate(options.data):
             made = bench(pictures, options.weights, folder / str(number), options.quick)
-            for seed in range(options.seeds):
+            for seed in range(options.first_seed, options.first_seed + options.seeds):
                 asha.append(run(made, "asha", seed, options))
                 unstopped.append(run(made, "none", seed, options))
                 mine, theirs = asha[-1], unstopped[-1]
