@@ -40,6 +40,9 @@ def serve(
     request_log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append a line of JSON for each request.")
     ] = None,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help='Take {"url": "https://..."} too; the service fetches the picture.')
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON line on stdout when it is ready.")
     ] = False,
@@ -59,6 +62,7 @@ def serve(
         api_keys=str(api_keys.absolute()) if api_keys else None,
         rate_limit=rate_limit,
         cors=tuple(cors or ()),
+        allow_urls=allow_urls,
         request_log=str(request_log.absolute()) if request_log else None,
     )
     typer.echo(f"Loading {model} ...", err=True)
