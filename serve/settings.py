@@ -32,6 +32,10 @@ class ServeSettings(Settings):
     """Width x height above which a picture is refused with 413 before it is decoded."""
     max_pictures: int = Field(default=32, ge=1, le=1_000)
     """Pictures in one request; with more it is refused with 422."""
+    allow_urls: bool = False
+    """Whether JSON may name a picture by its `url`, which a replica then fetches: https from public addresses only."""
+    url_seconds: float = Field(default=10, gt=0, le=60)
+    """From looking up the host's name to the last byte; after that the request is refused with 504."""
     explain: bool = True
     """Whether heat maps are drawn, by a process of its own that starts with the first request for one."""
     max_waiting: int = Field(default=64, ge=1, le=10_000)
