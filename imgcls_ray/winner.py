@@ -101,7 +101,7 @@ def build_winner(
         data_fingerprint=index.fingerprint,
         counts=dataclasses.asdict(found.counts),
     )
-    bundle = write_bundle(place, model, index.labels, index.pixels, card, _golden(found), calibration)
+    bundle = write_bundle(place, model, index.labels, index.pixels, card, _golden(found), calibration, portable=True)
     return Winner(bundle, metrics, answers)
 
 
