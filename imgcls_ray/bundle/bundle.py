@@ -21,6 +21,7 @@ from imgcls_ray.bundle.files import (
     MODEL,
     PIXELS,
     PROGRAM,
+    REFERENCE,
     is_bundle,
     read_golden,
     read_json,
@@ -34,6 +35,7 @@ from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps, decode
 from imgcls_ray.errors import ImageError, ModelError, StorageError
 from imgcls_ray.inference.calibration import Calibration
+from imgcls_ray.inference.reference import Reference
 
 if TYPE_CHECKING:
     import keras
@@ -59,6 +61,8 @@ class Bundle:
     card: Card
     engine: "Engine"
     calibration: Calibration = Calibration()  # noqa: RUF009 - it can't be changed
+    reference: Reference | None = None
+    """What a service compares its pictures with; the engine then gives out features too."""
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Calibrated probabilities (n, K) float32 for pictures (n, H, W, C) uint8 as `pixels` says.
@@ -66,11 +70,12 @@ class Bundle:
         Raises:
             ModelError: other shapes or types.
         """
-        return self.calibration.apply(self.engine.predict(images))
+        return self._rows(images)[:, : len(self.labels)]
 
     def predict_bytes(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Probabilities (K,) for each encoded picture, or why it can't be decoded, in the order of `files`."""
-        return self.answers_of(self.decoded(files))
+        rows = self.answers_of(self.decoded(files))
+        return [row if isinstance(row, ImageError) else row[: len(self.labels)] for row in rows]
 
     def decoded(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Each encoded picture (H, W, C) uint8 as `pixels` says, or why it can't be decoded."""
@@ -83,10 +88,20 @@ class Bundle:
         return found
 
     def answers_of(self, decoded: "list[np.ndarray | ImageError]") -> "list[np.ndarray | ImageError]":
-        """Probabilities (K,) for each picture that `decoded` gave; where it gave an error, that."""
+        """A row (K + F,) for each picture that `decoded` gave; where it gave an error, that.
+
+        A row is its K probabilities, and behind them the F features that its reference statistics are of, if any.
+        """
         images = [item for item in decoded if isinstance(item, np.ndarray)]
-        rows = iter(self.predict(np.stack(images)) if images else ())
+        rows = iter(self._rows(np.stack(images)) if images else ())
         return [item if isinstance(item, ImageError) else next(rows) for item in decoded]
+
+    def _rows(self, images: np.ndarray) -> np.ndarray:
+        """(n, K + F): see `answers_of`."""
+        rows, classes = self.engine.predict(images), len(self.labels)
+        if self.calibration.temperature != 1:
+            rows[:, :classes] = self.calibration.apply(rows[:, :classes])
+        return rows
 
     def network(self) -> "keras.Model":
         """The Keras network itself, pixels in and uncalibrated probabilities out, as `explain` takes it.
@@ -98,11 +113,12 @@ class Bundle:
             ModelError: a check of the bundle fails.
         """
         from imgcls_ray.inference.engine import TensorFlowEngine
+        from imgcls_ray.models.pooled import without_features
 
         engine = self.engine
         if not isinstance(engine, TensorFlowEngine):
             engine = load_bundle(self.path, engine="tensorflow").engine
-        return engine.model  # type: ignore[attr-defined]
+        return without_features(engine.model)  # type: ignore[attr-defined]
 
     def ranked(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
         """`[{"label", "probability"}, ...]` for one picture's (K,) probabilities, highest first."""
@@ -123,6 +139,7 @@ def write_bundle(
     card: Card,
     golden: np.ndarray,
     calibration: Calibration = Calibration(),  # noqa: B008 - it can't be changed
+    reference: Reference | None = None,
     portable: bool = False,
 ) -> Bundle:
     """Write a bundle to the new folder `path`, all or nothing, and load it once to prove that it can be.
@@ -137,6 +154,7 @@ def write_bundle(
         ModelError: model, labels, pixels and golden pictures do not fit each other.
     """
     from imgcls_ray.inference.engine import load_engine
+    from imgcls_ray.models.pooled import with_features
 
     if len(golden) == 0:
         raise ModelError("A bundle needs at least one golden picture to be checked with; there is none.")
@@ -150,11 +168,13 @@ def write_bundle(
             write_json(draft / LABELS, labels.to_json())
             write_json(draft / PIXELS, pixels.to_json())
             write_json(draft / CALIBRATION, calibration.to_json())
+            if reference:
+                write_json(draft / REFERENCE, reference.to_json())
             write_json(draft / CARD, card.model_dump(mode="json"))
             (draft / CARD_PAGE).write_text(card.to_markdown(labels.names, calibration), encoding="utf-8")
             write_golden(draft / GOLDEN, golden, calibration.apply(load_engine(model).predict(golden)))
             if portable:
-                engines.write_program(draft, model)
+                engines.write_program(draft, (with_features(model) if reference else None) or model)
             write_checksums(draft)
             bundle = load_bundle(draft, engine="tensorflow")
             if (draft / PROGRAM).is_file() or card.inference.engine == "openvino":
@@ -183,15 +203,20 @@ def load_bundle(path: Path, threads: int = 1, engine: "EngineChoice" = "auto") -
         labels = Labels.from_json(read_json(path / LABELS))
         pixels = PixelOps.from_json(read_json(path / PIXELS))
         calibration = Calibration.from_json(read_json(path / CALIBRATION))
+        reference = Reference.from_json(read_json(path / REFERENCE)) if (path / REFERENCE).is_file() else None
     except (ValueError, TypeError) as error:
         raise ModelError(f"The bundle at {path} can't be used: {error}.") from error
     card = _card(path)
     images, scores = read_golden(path / GOLDEN)
     if images.shape[1:] != pixels.shape or scores.shape[1:] != (len(labels),):
         raise ModelError(f"The golden pictures of the bundle at {path} do not fit its pixels.json and labels.json.")
+    if reference and len(reference.labels) != len(labels):
+        raise ModelError(f"{REFERENCE} of the bundle at {path} does not fit its labels.json.")
     check_archive(path / MODEL)
-    loaded = engines.load(path, pixels.shape, (len(labels),), card.inference, engine, threads)
-    bundle = Bundle(path, labels, pixels, card, loaded, calibration)
+    features = len(reference.mean) if reference else 0
+    form = engines.Form(pixels.shape, len(labels), features)
+    loaded = engines.load(path, form, card.inference, engine, threads)
+    bundle = Bundle(path, labels, pixels, card, loaded, calibration, reference)
     gap = float(np.max(np.abs(bundle.predict(images) - scores), initial=0.0))
     tolerance = TOLERANCES[loaded.precision]
     if not gap <= tolerance:

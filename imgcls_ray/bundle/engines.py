@@ -1,10 +1,11 @@
 """What answers for a bundle: chosen when it is loaded, by what is installed and what the machine has."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcls_ray.bundle.card import Inference
-from imgcls_ray.bundle.files import MODEL, PROGRAM, PROGRAM_WEIGHTS
+from imgcls_ray.bundle.files import MODEL, PROGRAM, PROGRAM_WEIGHTS, REFERENCE
 from imgcls_ray.errors import ModelError
 from imgcls_ray.inference.base import EngineChoice, EngineName
 from imgcls_ray.inference.device import visible_gpus
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
     from imgcls_ray.inference.engine import Engine
 
-Shape = tuple[int, ...]
+
+@dataclass(frozen=True)
+class Form:
+    """What a bundle's network takes and gives."""
+
+    shape: tuple[int, ...]
+    """Of a picture (H, W, C)."""
+    classes: int
+    features: int
+    """That stand behind the probabilities, for a bundle with reference statistics; else 0."""
 
 
 def engine_of(path: Path, choice: Inference, wanted: EngineChoice) -> EngineName:
@@ -32,8 +42,8 @@ def engine_of(path: Path, choice: Inference, wanted: EngineChoice) -> EngineName
     return "openvino" if (path / PROGRAM).is_file() and installed() and not visible_gpus() else "tensorflow"
 
 
-def load(path: Path, shape: Shape, answers: Shape, choice: Inference, wanted: EngineChoice, threads: int) -> "Engine":
-    """The engine for the verified bundle at `path`, from pictures (n, *shape) to (n, *answers).
+def load(path: Path, form: Form, choice: Inference, wanted: EngineChoice, threads: int) -> "Engine":
+    """The engine for the verified bundle at `path`, from pictures (n, H, W, C) to rows (n, classes + features).
 
     OpenVINO reads the network as it was converted when the bundle was written, without TensorFlow; where the bundle
     does not hold it, Keras loads the network and it is converted now.
@@ -44,13 +54,14 @@ def load(path: Path, shape: Shape, answers: Shape, choice: Inference, wanted: En
     """
     name = engine_of(path, choice, wanted)
     if name == "openvino" and (path / PROGRAM).is_file():
-        program = Program((path / PROGRAM).read_bytes(), (path / PROGRAM_WEIGHTS).read_bytes(), shape, answers)
+        files = (path / PROGRAM).read_bytes(), (path / PROGRAM_WEIGHTS).read_bytes()
+        program = Program(*files, form.shape, (form.classes + form.features,))
         check_program(program)
         return OpenVinoEngine(program, threads, choice.precision)
     from imgcls_ray.inference.engine import load_engine
 
     precision = choice.precision if name == "openvino" else "float32"
-    return load_engine(_network(path, shape, answers), name, precision, threads)
+    return load_engine(_network(path, form), name, precision, threads)
 
 
 def write_program(folder: Path, model: "keras.Model") -> None:
@@ -70,8 +81,10 @@ def write_program(folder: Path, model: "keras.Model") -> None:
     (folder / PROGRAM_WEIGHTS).write_bytes(program.weights)
 
 
-def _network(path: Path, shape: Shape, answers: Shape) -> "keras.Model":
+def _network(path: Path, form: Form) -> "keras.Model":
     import keras
+
+    from imgcls_ray.models.pooled import with_features
 
     try:
         model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
@@ -79,10 +92,14 @@ def _network(path: Path, shape: Shape, answers: Shape) -> "keras.Model":
     except Exception as error:  # Keras raises whatever the odd configuration makes it raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"Keras can't load the model at {path}: {reason[:300]}") from error
-    expected = ((None, *shape), (None, *answers))
+    expected = ((None, *form.shape), (None, form.classes))
     if shapes != expected:
         raise ModelError(
             f"The model at {path} does not fit its pixels.json and labels.json: expected from {expected[0]} to "
             f"{expected[1]}, received from {shapes[0]} to {shapes[1]}."
         )
+    if form.features:
+        model = with_features(model)
+        if model is None or model.output_shape[1] != form.classes + form.features:
+            raise ModelError(f"{REFERENCE} of the bundle at {path} does not fit the features of its network.")
     return model

@@ -17,9 +17,10 @@ from imgcls_ray.models.bundled import MODEL as MODEL
 LABELS, PIXELS = "labels.json", "pixels.json"
 CALIBRATION, CARD, CARD_PAGE = "calibration.json", "card.json", "card.md"
 GOLDEN, CHECKSUMS = "golden.npz", "checksums.json"
+REFERENCE = "reference.json"
 PROGRAM, PROGRAM_WEIGHTS = "openvino.xml", "openvino.bin"
 CHECKED = (MODEL, LABELS, PIXELS, CALIBRATION, CARD, CARD_PAGE, GOLDEN)
-OPTIONAL = (PROGRAM, PROGRAM_WEIGHTS)
+OPTIONAL = (REFERENCE, PROGRAM, PROGRAM_WEIGHTS)
 """Checked where they are there."""
 FORMAT = 2
 """Raised when a bundle of the new kind can't be read by the old program."""
