@@ -111,8 +111,8 @@ class Card(Settings):
     def _answered(self) -> str:
         if self.inference.engine == "tensorflow":
             return (
-                "Answered in float32 by OpenVINO on a CPU where that is installed, else by TensorFlow; each load checks "
-                "that the golden pictures' probabilities are within 1e-5 of TensorFlow's."
+                "Answered in float32 by OpenVINO on a CPU where that is installed, else by TensorFlow; each load checks"
+                " that its golden pictures' probabilities are within 1e-5 of TensorFlow's."
             )
         return (
             f"Answered by {self.inference.engine} in {self.inference.precision}; the golden pictures' probabilities "
