@@ -32,6 +32,10 @@ class ServeSettings(Settings):
     """Width x height above which a picture is refused with 413 before it is decoded."""
     max_pictures: int = Field(default=32, ge=1, le=1_000)
     """Pictures in one request; with more it is refused with 422."""
+    allow_urls: bool = False
+    """Whether JSON may name a picture by its `url`, which a replica then fetches: https from public addresses only."""
+    url_seconds: float = Field(default=10, gt=0, le=60)
+    """From looking up the host's name to the last byte; after that the request is refused with 504."""
     explain: bool = True
     """Whether heat maps are drawn, by a process of its own that starts with the first request for one."""
     max_waiting: int = Field(default=64, ge=1, le=10_000)
@@ -44,5 +48,17 @@ class ServeSettings(Settings):
     """Requests a second that a replica answers for each key, or each address without keys; others get 429."""
     cors: tuple[str, ...] = ()
     """Origins (`https://example.org`, or `*`) whose pages may ask from a browser."""
+    drift_window: int = Field(default=1_000, ge=50, le=100_000)
+    """Newest pictures that GET /drift compares with the bundle's reference statistics, in each replica."""
+    keep: str | None = None
+    """A folder on the replica's node that keeps answered pictures with a table to label them in; none by default."""
+    keep_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the answered pictures that is kept, drawn by chance."""
+    keep_unsure: bool = False
+    """Whether only those are kept whose answer is `unsure`."""
+    keep_pictures: int = Field(default=10_000, ge=1, le=10_000_000)
+    """Pictures in that folder above which no more are kept."""
+    keep_megabytes: int = Field(default=1_000, ge=1)
+    """The same in 10^6 bytes."""
     request_log: str | None = None
     """A file on the replica's node that gets a line of JSON for each request; none by default."""
