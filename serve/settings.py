@@ -48,5 +48,17 @@ class ServeSettings(Settings):
     """Requests a second that a replica answers for each key, or each address without keys; others get 429."""
     cors: tuple[str, ...] = ()
     """Origins (`https://example.org`, or `*`) whose pages may ask from a browser."""
+    drift_window: int = Field(default=1_000, ge=50, le=100_000)
+    """Newest pictures that GET /drift compares with the bundle's reference statistics, in each replica."""
+    keep: str | None = None
+    """A folder on the replica's node that keeps answered pictures with a table to label them in; none by default."""
+    keep_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the answered pictures that is kept, drawn by chance."""
+    keep_unsure: bool = False
+    """Whether only those are kept whose answer is `unsure`."""
+    keep_pictures: int = Field(default=10_000, ge=1, le=10_000_000)
+    """Pictures in that folder above which no more are kept."""
+    keep_megabytes: int = Field(default=1_000, ge=1)
+    """The same in 10^6 bytes."""
     request_log: str | None = None
     """A file on the replica's node that gets a line of JSON for each request; none by default."""

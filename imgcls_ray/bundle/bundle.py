@@ -19,6 +19,7 @@ from imgcls_ray.bundle.files import (
     LABELS,
     MODEL,
     PIXELS,
+    REFERENCE,
     is_bundle,
     read_golden,
     read_json,
@@ -32,6 +33,7 @@ from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps, decode
 from imgcls_ray.errors import ImageError, ModelError, StorageError
 from imgcls_ray.inference.calibration import Calibration
+from imgcls_ray.inference.reference import Reference
 
 if TYPE_CHECKING:
     import keras
@@ -57,6 +59,8 @@ class Bundle:
     card: Card
     engine: "Engine"
     calibration: Calibration = Calibration()  # noqa: RUF009 - it can't be changed
+    reference: Reference | None = None
+    """What a service compares its pictures with; the engine then gives out features too."""
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Calibrated probabilities (n, K) float32 for pictures (n, H, W, C) uint8 as `pixels` says.
@@ -64,11 +68,12 @@ class Bundle:
         Raises:
             ModelError: other shapes or types.
         """
-        return self.calibration.apply(self.engine.predict(images))
+        return self._rows(images)[:, : len(self.labels)]
 
     def predict_bytes(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Probabilities (K,) for each encoded picture, or why it can't be decoded, in the order of `files`."""
-        return self.answers_of(self.decoded(files))
+        rows = self.answers_of(self.decoded(files))
+        return [row if isinstance(row, ImageError) else row[: len(self.labels)] for row in rows]
 
     def decoded(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Each encoded picture (H, W, C) uint8 as `pixels` says, or why it can't be decoded."""
@@ -81,10 +86,20 @@ class Bundle:
         return found
 
     def answers_of(self, decoded: "list[np.ndarray | ImageError]") -> "list[np.ndarray | ImageError]":
-        """Probabilities (K,) for each picture that `decoded` gave; where it gave an error, that."""
+        """A row (K + F,) for each picture that `decoded` gave; where it gave an error, that.
+
+        A row is its K probabilities, and behind them the F features that its reference statistics are of, if any.
+        """
         images = [item for item in decoded if isinstance(item, np.ndarray)]
-        rows = iter(self.predict(np.stack(images)) if images else ())
+        rows = iter(self._rows(np.stack(images)) if images else ())
         return [item if isinstance(item, ImageError) else next(rows) for item in decoded]
+
+    def _rows(self, images: np.ndarray) -> np.ndarray:
+        """(n, K + F): see `answers_of`."""
+        rows, classes = self.engine.predict(images), len(self.labels)
+        if self.calibration.temperature != 1:
+            rows[:, :classes] = self.calibration.apply(rows[:, :classes])
+        return rows
 
     def network(self) -> "keras.Model":
         """The Keras network itself, pixels in and uncalibrated probabilities out, as `explain` takes it.
@@ -98,7 +113,9 @@ class Bundle:
         from imgcls_ray.inference.engine import TensorFlowEngine
 
         engine = self.engine if isinstance(self.engine, TensorFlowEngine) else load_bundle(self.path).engine
-        return engine.model  # type: ignore[attr-defined]
+        from imgcls_ray.models.pooled import without_features
+
+        return without_features(engine.model)  # type: ignore[attr-defined]
 
     def ranked(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
         """`[{"label", "probability"}, ...]` for one picture's (K,) probabilities, highest first."""
@@ -119,6 +136,7 @@ def write_bundle(
     card: Card,
     golden: np.ndarray,
     calibration: Calibration = Calibration(),  # noqa: B008 - it can't be changed
+    reference: Reference | None = None,
 ) -> Bundle:
     """Write a bundle to the new folder `path`, all or nothing, and load it once to prove that it can be.
 
@@ -143,6 +161,8 @@ def write_bundle(
             write_json(draft / LABELS, labels.to_json())
             write_json(draft / PIXELS, pixels.to_json())
             write_json(draft / CALIBRATION, calibration.to_json())
+            if reference:
+                write_json(draft / REFERENCE, reference.to_json())
             write_json(draft / CARD, card.model_dump(mode="json"))
             (draft / CARD_PAGE).write_text(card.to_markdown(labels.names, calibration), encoding="utf-8")
             write_golden(draft / GOLDEN, golden, calibration.apply(load_engine(model).predict(golden)))
@@ -173,6 +193,7 @@ def load_bundle(path: Path, threads: int = 1) -> Bundle:
         pixels = PixelOps.from_json(read_json(path / PIXELS))
         calibration = Calibration.from_json(read_json(path / CALIBRATION))
         card = Card.model_validate(read_json(path / CARD))
+        reference = Reference.from_json(read_json(path / REFERENCE)) if (path / REFERENCE).is_file() else None
     except ValidationError as error:
         raise ModelError(f"{CARD} of the bundle at {path} is no card: {error.errors()[0]['msg']}.") from error
     except (ValueError, TypeError) as error:
@@ -180,9 +201,12 @@ def load_bundle(path: Path, threads: int = 1) -> Bundle:
     images, scores = read_golden(path / GOLDEN)
     if images.shape[1:] != pixels.shape or scores.shape[1:] != (len(labels),):
         raise ModelError(f"The golden pictures of the bundle at {path} do not fit its pixels.json and labels.json.")
+    if reference and len(reference.labels) != len(labels):
+        raise ModelError(f"{REFERENCE} of the bundle at {path} does not fit its labels.json.")
     check_archive(path / MODEL)
-    engine = _load_engine(path, labels, pixels, card.inference, threads)
-    bundle = Bundle(path, labels, pixels, card, engine, calibration)
+    features = len(reference.mean) if reference else 0
+    engine = _load_engine(path, labels, pixels, card.inference, threads, features)
+    bundle = Bundle(path, labels, pixels, card, engine, calibration, reference)
     gap = float(np.max(np.abs(bundle.predict(images) - scores), initial=0.0))
     tolerance = TOLERANCES[card.inference.precision]
     if not gap <= tolerance:
@@ -193,10 +217,13 @@ def load_bundle(path: Path, threads: int = 1) -> Bundle:
     return bundle
 
 
-def _load_engine(path: Path, labels: Labels, pixels: PixelOps, choice: Inference, threads: int) -> "Engine":
+def _load_engine(
+    path: Path, labels: Labels, pixels: PixelOps, choice: Inference, threads: int, features: int
+) -> "Engine":
     import keras
 
     from imgcls_ray.inference.engine import load_engine
+    from imgcls_ray.models.pooled import with_features
 
     try:
         model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
@@ -210,6 +237,10 @@ def _load_engine(path: Path, labels: Labels, pixels: PixelOps, choice: Inference
             f"The model at {path} does not fit its pixels.json and labels.json: expected from {expected[0]} to "
             f"{expected[1]}, received from {shapes[0]} to {shapes[1]}."
         )
+    if features:
+        model = with_features(model)
+        if model is None or model.output_shape[1] != len(labels) + features:
+            raise ModelError(f"{REFERENCE} of the bundle at {path} does not fit the features of its network.")
     return load_engine(model, choice.engine, choice.precision, threads)
 
 

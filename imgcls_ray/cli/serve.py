@@ -40,6 +40,15 @@ def serve(
     request_log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append a line of JSON for each request.")
     ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep answered pictures there, with a table to label them in.")
+    ] = None,
+    keep_share: Annotated[
+        float, typer.Option(min=0.0001, max=1, metavar="S", help="Share of the answered pictures that is kept.")
+    ] = 1.0,
+    keep_unsure: Annotated[
+        bool, typer.Option("--keep-unsure", metavar="", help="Keep only those whose answer is unsure.")
+    ] = False,
     allow_urls: Annotated[
         bool, typer.Option("--allow-urls", help='Take {"url": "https://..."} too; the service fetches the picture.')
     ] = False,
@@ -62,6 +71,9 @@ def serve(
         api_keys=str(api_keys.absolute()) if api_keys else None,
         rate_limit=rate_limit,
         cors=tuple(cors or ()),
+        keep=str(keep.absolute()) if keep else None,
+        keep_share=keep_share,
+        keep_unsure=keep_unsure,
         allow_urls=allow_urls,
         request_log=str(request_log.absolute()) if request_log else None,
     )

@@ -36,10 +36,11 @@ class Served:
         return self.bundle.path
 
     def answer(self, found: "np.ndarray | ImageError") -> "Answer | ImgclsError":
-        """The answer that stands for one picture's probabilities; an error is itself."""
+        """The answer that one picture's probabilities (K,) stand for, with features behind them; an error is itself."""
         from imgcls_ray.errors import ImageError
         from serve.model.answer import Answer
 
         if isinstance(found, ImageError):
             return found
-        return Answer(self.labels, found, self.bundle.decision(found))
+        probabilities, features = found[: len(self.labels)], found[len(self.labels) :]
+        return Answer(self.labels, probabilities, self.bundle.decision(probabilities), features)

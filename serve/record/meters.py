@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 
 from serve.stages import Stages
@@ -35,6 +36,12 @@ class Meters:
             "imgcls_answers", "Pictures by the class they got.", ["label", "decision"], registry=self._registry
         )
 
+        self._kept = Counter(
+            "imgcls_kept_pictures",
+            "Pictures to be kept: kept, known, dropped in a hurry, full, failed.",
+            ["outcome"],
+            registry=self._registry,
+        )
         self._model = Gauge(
             "imgcls_model", "1 for the version that answers.", ["name", "version"], registry=self._registry
         )
@@ -66,6 +73,14 @@ class Meters:
     def answered(self, label: str, decision: str) -> None:
         """A picture that was classified."""
         self._answers.labels(label, decision).inc()
+
+    def kept(self, outcome: str) -> None:
+        """What became of a picture that was to be kept."""
+        self._kept.labels(outcome).inc()
+
+    def add(self, collector: Collector) -> None:
+        """Figures that are worked out when they are asked for."""
+        self._registry.register(collector)
 
     def page(self) -> bytes:
         """In Prometheus' text format 0.0.4."""

@@ -6,6 +6,9 @@ from imgcls_ray.errors import ImgclsError
 from serve.errors import RequestRefused
 from serve.model.answer import Answer
 from serve.model.predictor import Predictor
+from serve.model.served import Served
+from serve.record.drift import Drift
+from serve.record.keeping import Keeper, Kept, now
 from serve.record.meters import Meters
 from serve.settings import ServeSettings
 
@@ -13,8 +16,9 @@ from serve.settings import ServeSettings
 class Answering:
     """Answers the pictures of a request, and leaves in its state what the log tells of it."""
 
-    def __init__(self, predictor: Predictor, settings: ServeSettings, meters: Meters) -> None:
-        self.predictor, self._most, self._meters = predictor, settings.max_pictures, meters
+    def __init__(self, predictor: Predictor, settings: ServeSettings, meters: Meters, drift: Drift) -> None:
+        self.predictor, self._most, self._meters, self._drift = predictor, settings.max_pictures, meters, drift
+        self._keeper = Keeper(settings, meters.kept) if settings.keep else None
 
     async def answers(self, request: Request, pictures: list[bytes]) -> list[Answer | ImgclsError]:
         """The answer to each picture, or why it has none; all of them by one version of the model, which is told.
@@ -28,10 +32,19 @@ class Answering:
         request.state.model = {"name": served.name, "version": served.version}
         answers = await self.predictor.classify(served, pictures, request.state.stages)
         request.state.answers = [_told(answer) for answer in answers]
-        for answer in answers:
+        for picture, answer in zip(pictures, answers, strict=True):
             if isinstance(answer, Answer):
-                self._meters.answered(answer.label, answer.decision)
+                self._remember(served, picture, answer, request.state.request_id)
         return answers
+
+    def _remember(self, served: Served, picture: bytes, answer: Answer, request_id: str) -> None:
+        self._meters.answered(answer.label, answer.decision)
+        if served.bundle.reference:
+            self._drift.seen(served, served.version, served.bundle.reference, answer.probabilities, answer.features)
+        if self._keeper:
+            probability = float(answer.probabilities[answer.best])
+            about = (served.name, served.version, request_id, now())
+            self._keeper.offer(Kept(picture, answer.label, probability, answer.decision, *about))
 
 
 def _told(answer: Answer | ImgclsError) -> dict[str, object]:

@@ -16,6 +16,7 @@ from serve.guard.limits import BodyLimit
 from serve.guard.rate import RateLimit
 from serve.model.explaining import Explain
 from serve.model.predictor import Predictor
+from serve.record.drift import Drift
 from serve.record.log import RequestLog
 from serve.record.meters import Meters
 from serve.record.middleware import Watch
@@ -24,6 +25,7 @@ from serve.settings import ServeSettings
 from serve.web import handlers
 from serve.web.answering import Answering
 from serve.web.asked import read_asked
+from serve.web.drift import drift_router
 from serve.web.explain import explain_router
 from serve.web.fetching import Fetching
 from serve.web.inference import inference_router
@@ -57,7 +59,9 @@ def build_app(
         redoc_url=None,
     )
     meters = meters or Meters()
-    answering = Answering(predictor, settings, meters)
+    drift = Drift(settings.drift_window)
+    meters.add(drift)
+    answering = Answering(predictor, settings, meters, drift)
     fetching = Fetching(settings.max_body_bytes, settings.url_seconds) if settings.allow_urls else None
     # The last one is the first that sees a request.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
@@ -74,6 +78,7 @@ def build_app(
     if explain is not None:
         app.include_router(explain_router(predictor, explain, fetching))
     _watching(app, predictor, meters)
+    app.include_router(drift_router(predictor, drift))
     app.include_router(inference_router(answering))
     return app
 

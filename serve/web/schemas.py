@@ -1,5 +1,6 @@
 """The JSON that the service answers with."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -171,3 +172,38 @@ class Ready(BaseModel):
 
     ready: Literal[True] = True
     model: ModelInfo
+
+
+class DriftDistance(BaseModel):
+    """How far the pictures of now lie from the held-out ones."""
+
+    distance: float = Field(
+        ge=0,
+        description="labels, confidence: total variation, 0 to 1. embedding: Fréchet distance, in spreads of the "
+        "held-out pictures.",
+    )
+    limit: float = Field(ge=0, description="What 1 of 1000 windows of as many held-out pictures exceeds by chance.")
+    drifted: bool = Field(description="Whether the distance is above the limit.")
+
+
+class LabelShare(BaseModel):
+    """How often a class is the answer."""
+
+    now: float | None = Field(description="Share of the window; null while it is empty.")
+    reference: float = Field(description="Share of the held-out pictures.")
+
+
+class DriftReport(BaseModel):
+    """The newest pictures that this replica answered, against what the model made of held-out ones."""
+
+    model: Which
+    state: Literal["steady", "drift", "too_few", "no_reference"] = Field(
+        description="too_few: the window holds fewer than `least`. no_reference: the bundle has no statistics."
+    )
+    pictures: int = Field(description="In the window, answered by this replica and this version of the model.")
+    window: int = Field(description="Pictures that it holds at the most; the oldest leave.")
+    least: int = Field(description="Pictures below which nothing is said.")
+    since: datetime | None = Field(description="When the oldest of them was answered.")
+    reference_pictures: int | None = Field(description="Held-out pictures behind the statistics.")
+    distances: dict[str, DriftDistance] = Field(description="Of labels, confidence and embedding.")
+    labels: dict[str, LabelShare]
