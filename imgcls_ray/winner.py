@@ -109,7 +109,8 @@ def build_winner(
         counts=dataclasses.asdict(found.counts),
     )
     reference = _reference(np.concatenate(compared), len(index.labels), calibration)
-    bundle = write_bundle(place, model, index.labels, index.pixels, card, _golden(found), calibration, reference)
+    golden = _golden(found)
+    bundle = write_bundle(place, model, index.labels, index.pixels, card, golden, calibration, reference, portable=True)
     return Winner(bundle, metrics, answers)
 
 

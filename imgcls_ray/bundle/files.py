@@ -18,8 +18,9 @@ LABELS, PIXELS = "labels.json", "pixels.json"
 CALIBRATION, CARD, CARD_PAGE = "calibration.json", "card.json", "card.md"
 GOLDEN, CHECKSUMS = "golden.npz", "checksums.json"
 REFERENCE = "reference.json"
+PROGRAM, PROGRAM_WEIGHTS = "openvino.xml", "openvino.bin"
 CHECKED = (MODEL, LABELS, PIXELS, CALIBRATION, CARD, CARD_PAGE, GOLDEN)
-OPTIONAL = (REFERENCE,)
+OPTIONAL = (REFERENCE, PROGRAM, PROGRAM_WEIGHTS)
 """Checked where they are there."""
 FORMAT = 2
 """Raised when a bundle of the new kind can't be read by the old program."""
@@ -27,7 +28,7 @@ MAX_JSON = 16 * 2**20
 MAX_GOLDEN = 2**28
 MAX_MODEL = 5 * 2**30
 """Bytes."""
-LIMITS = {MODEL: MAX_MODEL, GOLDEN: MAX_GOLDEN}
+LIMITS = {MODEL: MAX_MODEL, GOLDEN: MAX_GOLDEN, PROGRAM_WEIGHTS: MAX_MODEL}
 """The others are text, of at most `MAX_JSON`."""
 
 
@@ -84,6 +85,8 @@ def verify_files(folder: Path) -> None:
         raise ModelError(f"The bundle at {folder} has no {missing[0]}; get it again.")
     if unknown := sorted(found.keys() - expected - {*OPTIONAL}):
         raise ModelError(f"The bundle at {folder} holds {unknown[0]!r}, which is not part of a bundle; take it out.")
+    if (PROGRAM in found) != (PROGRAM_WEIGHTS in found):
+        raise ModelError(f"The bundle at {folder} has {PROGRAM} and {PROGRAM_WEIGHTS}, or neither; get it again.")
     for name, status in sorted(found.items()):
         if not stat.S_ISREG(status.st_mode):
             raise ModelError(f"{name} of the bundle at {folder} must be a plain file, not a link or a folder.")

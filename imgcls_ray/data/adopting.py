@@ -89,8 +89,8 @@ def _check(kept: Path, path: str, label: str, classes: list[str], data: Path) ->
         return
     if label not in classes:
         raise DataError(
-            f"A label is the name of a class folder in {data} ({', '.join(classes)}); received '{label}' for "
-            f"{path}{nearest(label, classes)} For a new class make its folder first."
+            f"A label is the name of a class folder in {data}, which you make for a new class ({', '.join(classes)}); "
+            f"received '{label}' for {path}{nearest(label, classes)}."
         )
     parts = PurePosixPath(path).parts
     if len(parts) != 2 or parts[0] == ".." or path.startswith("/") or not (kept / path).is_file():

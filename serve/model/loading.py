@@ -1,9 +1,10 @@
 """From a model's name to a predictor that is ready."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
-from imgcls_ray.bundle.bundle import load_bundle
+from imgcls_ray.bundle.bundle import answered_by, load_bundle
 from imgcls_ray.inference.device import claim
 from imgcls_ray.tracking.registry import Located, locate
 from serve.model.explaining import Explainer
@@ -40,21 +41,24 @@ def check(bundle: Path) -> None:
 def load(found: Located, settings: ServeSettings) -> Served:
     """Load and check a bundle, and run it once in each batch size.
 
+    Where TensorFlow answers it gets as many threads as the replica has CPUs; else it is not loaded.
+
     Raises:
         ModelError: a check fails.
     """
+    if answered_by(found.path) == "tensorflow" and "tensorflow" not in sys.modules:
+        claim(settings.cpus)
     served = Served(load_bundle(found.path, settings.cpus), found.version)
     served.bundle.engine.warm_up()
     return served
 
 
 def load_predictor(settings: ServeSettings) -> Predictor:
-    """Load the model; TensorFlow gets as many threads as the replica has CPUs.
+    """Load the model.
 
     Raises:
         ModelError: there is no such bundle, or a check fails.
     """
-    claim(settings.cpus)
     predictor = Predictor(load(find(settings), settings), settings)
     predictor.ready = True
     return predictor
@@ -74,6 +78,6 @@ def load_explainer(path: Path, settings: ServeSettings) -> Explainer:
         ModelError: a check fails.
     """
     claim(settings.cpus)
-    explainer = Explainer(Served(load_bundle(path)))
+    explainer = Explainer(Served(load_bundle(path, engine="tensorflow")))
     explainer.warm_up()
     return explainer
