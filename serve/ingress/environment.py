@@ -49,7 +49,12 @@ def haproxy_environment(binary: Path, bind: str, spare_port: int, request_timeou
         shutil.rmtree(folder, ignore_errors=True)
 
 
-_COMMON = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": CALLBACK}
+_COMMON = {
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": CALLBACK,
+    # The application never holds up its event loop, so it needs none of its own: each part of a request and of its
+    # answer would go from one thread to another and back.
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+}
 
 
 def _haproxy(folder: Path, start: Path, spare_port: int, request_timeout: float) -> dict[str, str]:
