@@ -17,7 +17,7 @@ import psutil
 _RIVALS = Path(__file__).parent / "_rivals"
 _UVICORN = ("uvicorn", "--workers", "2", "--no-access-log", "--log-level", "warning", "--host", "127.0.0.1", "--port")
 _IMGCLS = "from imgcls_ray.cli import main; main()"
-_BENTO = ("bentoml", "serve", "bento:Classifier", "--host", "127.0.0.1", "--port")
+_BENTO = ("bentoml", "serve", "bento:Classifier", "--quiet", "--host", "127.0.0.1", "--port")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ MobileNetV2 at 224 pixels, five classes, one Keras model for all; a JPEG of 512x
 is started on its own, one after another, and shares the CPUs with the load generator. The limit is decoding with our
 decoder and OpenVINO, one picture after another on one CPU, times the CPUs. Absolute figures are the machine's; the
 ratios are what to compare. Beside each stands the CPU that a request took, which other work on the machine disturbs
-least. The rivals' packages are in the extra `rivals`; for BentoML, which asks for older versions than the project's,
-give --rivals-python the interpreter of another environment.
+least. A rival that is not installed is skipped; LitServe and BentoML belong in an environment of their own (BentoML
+asks for older versions than the project's), whose interpreter is given as --rivals-python.
 """
 
 import argparse
@@ -40,6 +40,8 @@ class Limit:
     """Seconds."""
     predict: float
     """Seconds."""
+    cpu: float
+    """Seconds of CPU for both."""
 
     @property
     def seconds(self) -> float:
@@ -82,7 +84,10 @@ def main() -> None:
         apart(write, bundle, options.weights)
         limit = apart(limit_of, bundle, small, 20 if options.quick else 500)
         print(f"{BACKBONE} at {SIDE} px; JPEG of 512x384, {len(small):,} bytes; {os.cpu_count()} CPUs")
-        print(f"decode {limit.decode * 1e3:.2f} ms + predict {limit.predict * 1e3:.2f} ms, alone on one CPU")
+        print(
+            f"decode {limit.decode * 1e3:.2f} ms + predict {limit.predict * 1e3:.2f} ms, alone; "
+            f"both take {limit.cpu * 1e3:.2f} ms of CPU"
+        )
         line(
             f"imgcls serve {options.options}",
             us := figures(lambda: ours(bundle, shlex.split(options.options)), seconds, small, large),
@@ -131,7 +136,7 @@ def figures(
 ) -> Figures:
     """Start the server, warm it up, and put the loads on it one after another."""
     with start() as server:
-        warm = measure(Load(server.url, small, connections=4, seconds=seconds / 2))
+        warm = measure(Load(server.url, small, connections=4, seconds=seconds / 2, warm=0))
         if not warm.good:
             raise RuntimeError(f"The server at {server.url} answered no request; by status: {warm.statuses}.")
         before = server.cpu()
@@ -209,12 +214,11 @@ def limit_of(bundle: Path, jpeg: bytes, count: int) -> Limit:
     import statistics
     import time
 
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from imgcls_ray.bundle.bundle import load_bundle
 
     loaded = load_bundle(bundle, engine="openvino")
     loaded.engine.warm_up()
-    decode, predict = [], []
+    decode, predict, cpu = [], [], time.process_time()
     for _ in range(count):
         began = time.perf_counter()
         decoded = loaded.decoded([jpeg])
@@ -222,7 +226,7 @@ def limit_of(bundle: Path, jpeg: bytes, count: int) -> Limit:
         loaded.answers_of(decoded)
         decode.append(between - began)
         predict.append(time.perf_counter() - between)
-    return Limit(statistics.median(decode), statistics.median(predict))
+    return Limit(statistics.median(decode), statistics.median(predict), (time.process_time() - cpu) / count)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pictures import answer, array, load
 from PIL.Image import Image
 
 
-@bentoml.service(workers=2, traffic={"timeout": 60})
+@bentoml.service(workers=2, traffic={"timeout": 60}, logging={"access": {"enabled": False}})
 class Classifier:
     """One picture a request."""
 
