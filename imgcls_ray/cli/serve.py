@@ -41,6 +41,19 @@ def serve(
     request_log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append a line of JSON for each request.")
     ] = None,
+    canary: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Another model, written as --model is, that answers some of the requests."),
+    ] = None,
+    canary_weight: Annotated[
+        float, typer.Option(min=0, max=1, metavar="S", help="Share of the requests that the canary answers.")
+    ] = 0.1,
+    shadow: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Another model that is asked too, and only compared.")
+    ] = None,
+    shadow_share: Annotated[
+        float, typer.Option(min=0, max=1, metavar="S", help="Share of the requests that the shadow is asked.")
+    ] = 1.0,
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep answered pictures there, with a table to label them in.")
     ] = None,
@@ -76,6 +89,10 @@ def serve(
         api_keys=str(api_keys.absolute()) if api_keys else None,
         rate_limit=rate_limit,
         cors=tuple(cors or ()),
+        canary=_elsewhere(canary),
+        canary_weight=canary_weight,
+        shadow=_elsewhere(shadow),
+        shadow_share=shadow_share,
         keep=str(keep.absolute()) if keep else None,
         keep_share=keep_share,
         keep_unsure=keep_unsure,
@@ -92,6 +109,11 @@ def serve(
 
         run(settings, tell, host, port, address, ingress=ingress)
     typer.echo("Stopped.", err=True)
+
+
+def _elsewhere(model: str | None) -> str | None:
+    """A model as replicas, which run in other folders, find it."""
+    return str(Path(model).absolute()) if model and not model.startswith("models:") else model
 
 
 def _tell(running: "Running", out: "Output | None") -> None:
