@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from imgcls_ray.errors import ImgclsError
+from imgcls_ray.errors import ImgclsError, ModelError
 from imgcls_ray.tracking.registry import Located
 from serve.model.served import Arm, Served
 from serve.record.meters import Meters
@@ -27,6 +27,7 @@ class Follower:
         find: Callable[[], Located],
         load: Callable[[Located], Served],
     ) -> None:
+        """`find` raises ModelError where there is no such version, and other errors where nobody can tell."""
         self._arm, self._meters, self._find, self._load = arm, meters, find, load
         self._before: Served | None = None
         self._told: str | None = None
@@ -35,13 +36,11 @@ class Follower:
             meters.serves(arm.name, arm.served.name, arm.served.version)
 
     def start(self, seconds: float) -> None:
-        """Look every so many seconds, for as long as the process lives; with 0 once. An empty arm looks at once."""
+        """Look every so many seconds, for as long as the process lives."""
         timer = threading.Event()
 
         def run() -> None:
-            if self._arm.served is None:
-                self.look()
-            while seconds and not timer.wait(seconds):
+            while not timer.wait(seconds):
                 self.look()
 
         threading.Thread(target=run, name=f"follower of the {self._arm.name}", daemon=True).start()
@@ -51,7 +50,9 @@ class Follower:
         now = self._arm.served
         version = None
         try:
-            found = self._find()
+            found = self._found()
+            if found is None:
+                return
             version = found.version
             if now and (found.version, found.path) == (now.version, now.path):
                 self._told = None
@@ -62,6 +63,19 @@ class Follower:
             self._trouble(version, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, what answers goes on answering
             self._trouble(version, f"{type(error).__name__}: {error}")
+
+    def _found(self) -> Located | None:
+        try:
+            return self._find()
+        except ModelError as error:
+            if self._arm.name == "champion":
+                raise
+            # Who takes the alias away wants no canary; there is always a champion.
+            self._before = self._arm.served or self._before
+            self._arm.served = None
+            self._meters.empties(self._arm.name)
+            self._trouble(None, str(error))
+            return None
 
     def _change(self, now: Served | None, then: Served) -> None:
         self._arm.served, self._before, self._told = then, now, None
@@ -75,5 +89,5 @@ class Follower:
         told = f"{what}, {f'version {served.version} goes on' if served else f'there is no {arm}'}: {reason}"
         if told != self._told:
             self._told = told
-            self._meters.refuses(version)
+            self._meters.refuses(arm, version)
             logger.error("%s", told)

@@ -100,7 +100,7 @@ def test_a_bad_version_is_refused_and_told_once(
     assert [record.message for record in caplog.records] == [
         "Version 2 is refused as the champion, version 1 goes on: Its golden pictures differ."
     ]
-    assert b'imgcls_versions_refused_total{version="2"} 1.0' in meters.page()
+    assert b'imgcls_versions_refused_total{arm="champion",version="2"} 1.0' in meters.page()
     registry.version = "3"
     follower.look()
     assert predictor.served.version == "3"
