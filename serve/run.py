@@ -14,6 +14,7 @@ from imgcls_ray.jobs.connection import LOCAL, address_of
 from serve.cluster import ray_at
 from serve.guard.keys import VARIABLE, ApiKeys
 from serve.port import free_port
+from serve.record.keeping import make_folders
 from serve.settings import ServeSettings
 
 _APPLICATION = "imgcls"
@@ -53,6 +54,7 @@ def run(
         SettingsError: the port is taken, the host is not one of this machine's, or API keys are asked for and there
             are none.
         ModelError: there is no such bundle, or it fails its checks. Nothing has been started then.
+        StorageError: the folder for kept pictures can't be made.
         ClusterError: the cluster can't be joined, has too little free, or runs Ray Serve already.
     """
     from serve.model.loading import check, find
@@ -62,6 +64,8 @@ def run(
     with _until_stopped():
         if address == LOCAL:
             port = free_port(host, port)
+            if settings.keep:  # told here, and not by a replica that does not start
+                make_folders(Path(settings.keep))
         located = find(settings)
         bundle = located.path
         check(bundle)
