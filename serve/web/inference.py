@@ -53,7 +53,7 @@ def inference_router(answering: Answering) -> APIRouter:
         with answering.predictor.slot():
             with request.state.stages.timed("read"):
                 asked = read_inference(await request.body(), request.headers.get(LENGTH))
-            answers = _all(await answering.answers(request, asked.pictures))
+            answers = _all(await answering.answers(request, asked.pictures, champion=version is not None))
         body, headers = written(answers, asked, name, request.state.model["version"])
         return Response(body, headers=headers)
 

@@ -91,12 +91,12 @@ def test_another_version_begins_a_window_of_its_own(
 ) -> None:
     ask(client, 1, 8)
     first = predictor.served
-    predictor.served = Served(WithReference(reference), "4")  # type: ignore[arg-type]
+    predictor.champion.served = Served(WithReference(reference), "4")  # type: ignore[arg-type]
     found = client.get("/drift").json()
     assert (found["model"]["version"], found["pictures"]) == ("4", 0)
     ask(client, 1, 4)
     assert client.get("/drift").json()["pictures"] == 4
-    predictor.served = first
+    predictor.champion.served = first
     assert client.get("/drift").json()["pictures"] == 8
 
 

@@ -65,7 +65,7 @@ def meters() -> Meters:
 
 @pytest.fixture
 def follower(registry: Registry, predictor: Predictor, meters: Meters) -> Follower:
-    return Follower(predictor, meters, registry.find, registry.load)
+    return Follower(predictor.champion, meters, registry.find, registry.load)
 
 
 def test_the_version_that_the_alias_is_moved_to_answers(
@@ -81,7 +81,7 @@ def test_the_version_that_the_alias_is_moved_to_answers(
     registry.version = "2"
     follower.look()
     assert (answering(), registry.loaded) == ("2", ["2"])
-    assert 'imgcls_model{name="brightness",version="2"} 1.0' in client.get("/metrics").text
+    assert 'imgcls_model{arm="champion",name="brightness",version="2"} 1.0' in client.get("/metrics").text
     assert 'version="1"' not in client.get("/metrics").text
     registry.version = "1"  # which is still there
     follower.look()
@@ -98,9 +98,9 @@ def test_a_bad_version_is_refused_and_told_once(
             follower.look()
     assert predictor.served.version == "1"
     assert [record.message for record in caplog.records] == [
-        "Version 2 is refused, version 1 goes on: Its golden pictures differ."
+        "Version 2 is refused as the champion, version 1 goes on: Its golden pictures differ."
     ]
-    assert b'imgcls_versions_refused_total{version="2"} 1.0' in meters.page()
+    assert b'imgcls_versions_refused_total{arm="champion",version="2"} 1.0' in meters.page()
     registry.version = "3"
     follower.look()
     assert predictor.served.version == "3"
@@ -126,7 +126,7 @@ def test_an_error_that_nobody_thought_of_does_not_end_it(
         raise RuntimeError("odd")
 
     registry.version = "2"
-    Follower(predictor, meters, registry.find, broken).look()
+    Follower(predictor.champion, meters, registry.find, broken).look()
     assert predictor.served.version == "1"
 
 
@@ -151,7 +151,7 @@ def test_a_request_is_answered_by_one_version_from_start_to_end(
         def decision(self, _: np.ndarray) -> str:
             return "sure"
 
-    predictor.served = Served(Moving(), "1")  # type: ignore[arg-type]
+    predictor.champion.served = Served(Moving(), "1")  # type: ignore[arg-type]
     held = predictor.served
     [answer] = asyncio.run(predictor.classify(held, [picture_bytes(0)], Stages()))
     assert predictor.served.version == "2"
