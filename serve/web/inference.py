@@ -1,9 +1,9 @@
 """The Open Inference Protocol (KServe's V2, github.com/kserve/open-inference-protocol) below /v2."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from imgcls_ray import __version__
@@ -11,9 +11,19 @@ from imgcls_ray.errors import ImgclsError
 from serve.errors import RequestRefused
 from serve.model.answer import Answer
 from serve.web.answering import Answering
+from serve.web.openapi import TENSORS, refusals
 from serve.web.tensors import LENGTH, metadata, read_inference, written
 
 _EXTENSIONS = ("binary_tensor_data",)
+
+
+def _version(request: Request) -> str | None:
+    # As a parameter of a route without it in the path FastAPI would take it for one of the query.
+    return request.path_params.get("version")
+
+
+Version = Annotated[str | None, Depends(_version)]
+_OTHER = refusals(_404="Another model, or another version of it, is served.")
 
 
 def inference_router(answering: Answering) -> APIRouter:
@@ -33,22 +43,35 @@ def inference_router(answering: Answering) -> APIRouter:
     async def ready() -> JSONResponse:
         return JSONResponse({"ready": predictor.ready}, 200 if predictor.ready else 503)
 
-    @router.get("/models/{name}", summary="The model's inputs and outputs")
+    @router.get("/models/{name}", summary="The model's inputs and outputs", responses=_OTHER)
     @router.get("/models/{name}/versions/{version}", include_in_schema=False)
-    async def model(name: str, version: str | None = None) -> dict[str, Any]:
+    async def model(name: str, version: Version) -> dict[str, Any]:
         check(name, version)
         return metadata(name, predictor.served.version, len(predictor.served.labels))
 
-    @router.get("/models/{name}/ready", summary="Is this model loaded?")
+    @router.get("/models/{name}/ready", summary="Is this model loaded?", responses=_OTHER)
     @router.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
-    async def model_ready(name: str, version: str | None = None) -> JSONResponse:
+    async def model_ready(name: str, version: Version) -> JSONResponse:
         check(name, version)
         body = {"name": name, "ready": predictor.ready}
         return JSONResponse(body, 200 if predictor.ready else 503)
 
-    @router.post("/models/{name}/infer", summary="Classify pictures")
+    @router.post(
+        "/models/{name}/infer",
+        summary="Classify pictures",
+        openapi_extra={"requestBody": TENSORS},
+        responses=_OTHER
+        | refusals(
+            _400="The body is no JSON, or a picture is broken.",
+            _401="No API key, or an unknown one.",
+            _413="The body has too many bytes or a picture too many pixels.",
+            _422="The tensors are not one input of pictures.",
+            _429="You ask too often; try again after the seconds in Retry-After.",
+            _503="Too many requests are in work; try again after the seconds in Retry-After.",
+        ),
+    )
     @router.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
-    async def infer(request: Request, name: str, version: str | None = None) -> Response:
+    async def infer(request: Request, name: str, version: Version) -> Response:
         check(name, version)
         with answering.predictor.slot():
             with request.state.stages.timed("read"):
