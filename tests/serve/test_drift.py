@@ -123,3 +123,11 @@ def test_a_window_holds_the_newest_pictures_only(reference: Reference) -> None:
     assert summary.confidence.tolist() == np.bincount(bins, minlength=len(reference.confidence)).tolist()
     assert summary.mean == pytest.approx(last[:, 2:].mean(axis=0), abs=1e-6)
     assert summary.deviation == pytest.approx(last[:, 2:].std(axis=0), abs=1e-6)
+
+
+def test_features_that_are_no_numbers_do_not_count(reference: Reference) -> None:
+    window = Window(reference, 7)
+    [row] = rows(np.array([0.3]))
+    window.add(row[:2], row[2:], 1)
+    window.add(row[:2], np.array([np.inf, 3], np.float32), 2)
+    assert (window.pictures, np.isfinite(window.summary().mean).all()) == (1, True)
