@@ -52,6 +52,7 @@ OTHER_PROGRAMS = {
     "--env-manager",
     "--quick",
     "--minutes",
+    "--rivals-python",
 }
 """Options on the pages that belong to ray, mlflow, Python and the benchmarks."""
 

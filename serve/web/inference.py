@@ -10,6 +10,7 @@ from imgcls_ray import __version__
 from imgcls_ray.errors import ImgclsError
 from serve.errors import RequestRefused
 from serve.model.answer import Answer
+from serve.model.traffic import Chosen
 from serve.web.answering import Answering
 from serve.web.openapi import TENSORS, refusals
 from serve.web.tensors import LENGTH, metadata, read_inference, written
@@ -46,8 +47,9 @@ def inference_router(answering: Answering) -> APIRouter:
     @router.get("/models/{name}", summary="The model's inputs and outputs", responses=_OTHER)
     @router.get("/models/{name}/versions/{version}", include_in_schema=False)
     async def model(name: str, version: Version) -> dict[str, Any]:
-        check(name, version)
-        return metadata(name, predictor.served.version, len(predictor.served.labels))
+        chosen = check(name, version)
+        served = chosen[1] if chosen else predictor.served
+        return metadata(name, served.version, len(served.labels))
 
     @router.get("/models/{name}/ready", summary="Is this model loaded?", responses=_OTHER)
     @router.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
@@ -72,19 +74,22 @@ def inference_router(answering: Answering) -> APIRouter:
     )
     @router.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
     async def infer(request: Request, name: str, version: Version) -> Response:
-        check(name, version)
+        chosen = check(name, version)
         with answering.predictor.slot():
             with request.state.stages.timed("read"):
                 asked = read_inference(await request.body(), request.headers.get(LENGTH))
-            answers = _all(await answering.answers(request, asked.pictures, champion=version is not None))
+            answers = _all(await answering.answers(request, asked.pictures, chosen))
         body, headers = written(answers, asked, name, request.state.model["version"])
         return Response(body, headers=headers)
 
-    def check(name: str, version: str | None) -> None:
+    def check(name: str, version: str | None) -> Chosen | None:
+        """The arm with the version that is asked for; none where any will do."""
         info = predictor.served
-        if name != info.name or version not in (None, info.version):
+        chosen = predictor.traffic.arm_with(version) if version else None
+        if name != info.name or (version and not chosen):
             served = f"{info.name!r}" + (f", version {info.version}" if info.version else "")
             raise RequestRefused(404, f"The model that is served is {served}; received {name[:80]!r}.")
+        return chosen
 
     return router
 
