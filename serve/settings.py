@@ -14,6 +14,14 @@ class ServeSettings(Settings):
     """What answers call the model's version; by default its number in the registry."""
     follow_seconds: float = Field(default=10, ge=0, le=86_400)
     """How often replicas look where the alias in `model` is now; 0: never."""
+    canary: str | None = None
+    """Another bundle, alias or version, written as `model`, that answers a share of the requests."""
+    canary_weight: float = Field(default=0.1, ge=0, le=1)
+    """That share. A request's id decides, so the same id gets the same version."""
+    shadow: str | None = None
+    """Another one that is asked too, unheard, and compared in the figures."""
+    shadow_share: float = Field(default=1.0, ge=0, le=1)
+    """Share of the requests that it is asked."""
     storage: str = "./imgcls-runs"
     """Where the model registry's database lies; not used when `model` is a folder."""
     tracking_uri: str | None = None

@@ -30,7 +30,7 @@ from serve.web.explain import explain_router
 from serve.web.fetching import Fetching
 from serve.web.inference import inference_router
 from serve.web.openapi import ANSWERS, BODY, BY_URL, refusals
-from serve.web.schemas import Labels, Live, ModelInfo, Ready
+from serve.web.schemas import Labels, Live, ModelInfo, ModelsInfo, Ready
 from serve.web.shapes import shaped
 
 _POLICY = (
@@ -118,9 +118,9 @@ def _classifying(app: FastAPI, answering: Answering, fetching: Fetching | None) 
     async def labels() -> Labels:
         return Labels(labels=list(answering.predictor.served.labels))
 
-    @app.get("/model", operation_id="model", summary="The model that answers")
-    async def model() -> ModelInfo:
-        return ModelInfo.of(answering.predictor.served)
+    @app.get("/model", operation_id="model", summary="The model that answers, and those that are tried beside it")
+    async def model() -> ModelsInfo:
+        return ModelsInfo.within(answering.predictor)
 
 
 def _watching(app: FastAPI, predictor: Predictor, meters: Meters) -> None:

@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve.model.served import Served
+from serve.model.predictor import Predictor
+from serve.model.served import Arm, Served
 
 
 class Prediction(BaseModel):
@@ -165,6 +166,30 @@ class ModelInfo(Which):
             ]
         }
     )
+
+
+class ModelsInfo(ModelInfo):
+    """The champion, and what is in the other arms."""
+
+    canary: Which | None = Field(default=None, description="Answers a share of the requests, once it is loaded.")
+    canary_weight: float = Field(default=0.0, description="That share.")
+    shadow: Which | None = Field(default=None, description="Is asked too, unheard.")
+
+    @classmethod
+    def within(cls, predictor: Predictor) -> "ModelsInfo":
+        """What is told of the models of a replica."""
+        traffic, shadow = predictor.traffic, predictor.shadow
+        return cls(
+            **ModelInfo.of(predictor.served).model_dump(),
+            canary=_which(traffic.canary),
+            canary_weight=traffic.weight,
+            shadow=_which(shadow.arm if shadow else None),
+        )
+
+
+def _which(arm: Arm | None) -> Which | None:
+    served = arm.served if arm else None
+    return Which(name=served.name, version=served.version) if served else None
 
 
 class Ready(BaseModel):
