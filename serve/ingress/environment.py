@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from serve.ingress.front import CALLBACK
+from serve.ingress import chatter, front
 
 _LONGEST = 30
 """Characters of the folder's path: a socket's has 107 at the most, Ray adds a name of 56 and HAProxy its process id."""
@@ -50,7 +50,7 @@ def haproxy_environment(binary: Path, bind: str, spare_port: int, request_timeou
 
 
 _COMMON = {
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": CALLBACK,
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": front.CALLBACK,
     # The application never holds up its event loop, so it needs none of its own: each part of a request and of its
     # answer would go from one thread to another and back.
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
@@ -61,6 +61,7 @@ def _haproxy(folder: Path, start: Path, spare_port: int, request_timeout: float)
     longest = int(request_timeout) + 1
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": chatter.CALLBACK,
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(start),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "s"),

@@ -15,9 +15,8 @@ CALLBACK = f"{__name__}.middlewares"
 _ORDERS = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
 """Headers by which Serve lets a client switch off the time limit and the end of what nobody waits for."""
 _SENTENCES = {
-    404: "There is nothing at this path.",
     408: "The request took longer than this service allows; send a smaller picture or try again.",
-    503: "Too many requests are in work; try again in 1 s.",
+    503: "The service is too busy, starts or ends; try again in 1 s.",
 }
 _OTHER = "The service failed to answer this request; its log says why."
 
@@ -68,7 +67,8 @@ def _by_serve(status: int, headers: Headers, path: str) -> bool:
 
 
 def _refuse(message: Message, headers: MutableHeaders, known: str) -> bytes:
-    status = message["status"]
+    # The application answers at every path: where Serve finds nothing, the application is not there.
+    status = message["status"] = 503 if message["status"] == 404 else message["status"]
     if status == 503:
         headers["Retry-After"] = "1"
     error = _SENTENCES.get(status, _OTHER)

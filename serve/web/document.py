@@ -66,7 +66,16 @@ def instance(value: Any, number: int) -> tuple[str | None, bytes]:
     key, picture = value.get("key"), value.get("image_bytes", value)
     if not isinstance(picture, dict) or "b64" not in picture:
         raise RequestRefused(422, f'\'{place}\' has no picture; write {{"image_bytes": {{"b64": BASE64}}}}.')
-    return None if key is None else str(key), decoded(picture["b64"], f"{place}.image_bytes.b64")
+    return None if key is None else _key(key, place), decoded(picture["b64"], f"{place}.image_bytes.b64")
+
+
+def _key(value: Any, place: str) -> str:
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # half a character can be written in JSON (\ud800) and not be sent back
+        raise RequestRefused(422, f"'{place}.key' is text that UTF-8 can hold; received {text!r:.60}.") from error
+    return text
 
 
 def kind_of(value: Any) -> str:

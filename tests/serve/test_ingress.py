@@ -30,7 +30,7 @@ needs_haproxy = pytest.mark.skipif(BINARY is None, reason="the package ray-hapro
 
 
 class Replica(BaseHTTPRequestHandler):
-    """Answers with the headers that it got; `/hang` never does, `/die` hangs up."""
+    """Answers with the headers that it got; `/hang` never does, `/die` hangs up, `/502` is a status of its own."""
 
     protocol_version = "HTTP/1.1"
 
@@ -39,6 +39,9 @@ class Replica(BaseHTTPRequestHandler):
             time.sleep(5)
         if self.path in ("/hang", "/die"):
             self.close_connection = True
+            return
+        if self.path == "/502":
+            self.send_error(502)
             return
         body = json.dumps({key.lower(): value for key, value in self.headers.items()}).encode()
         self.send_response(200)
@@ -195,6 +198,11 @@ def test_where_no_replica_is_there_the_client_is_told_to_come_back(empty: Ingres
 @pytest.mark.parametrize(("path", "status"), [("/die", 503), ("/hang", 504)])
 def test_a_replica_that_fails_is_no_html(ingress: Ingress, path: str, status: int) -> None:
     _refused(httpx.get(ingress.url + path, timeout=30), status)
+
+
+@needs_haproxy
+def test_an_application_has_its_own_502(ingress: Ingress) -> None:
+    assert httpx.get(f"{ingress.url}/502", timeout=30).status_code == 502
 
 
 @needs_haproxy
