@@ -2,6 +2,7 @@
 
 import os
 import resource
+import secrets
 import shlex
 import shutil
 import sys
@@ -66,6 +67,8 @@ def _haproxy(folder: Path, start: Path, spare_port: int, request_timeout: float)
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "m"),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first := _first_port()),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + 1_000),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(spare_port),
         # To classify twice does no harm: a replica that ended is made good by another, where the body is a small one.
         "RAY_SERVE_HAPROXY_RETRY_ON": RETRY_ON,
@@ -91,6 +94,12 @@ def _private_folder() -> Path:
         return folder
     folder.rmdir()
     return Path(tempfile.mkdtemp(prefix="imgcls-", dir="/tmp"))
+
+
+def _first_port() -> int:
+    """Of the replicas, below those that the system gives away: each service begins elsewhere, since Serve tells the
+    user of each port that it finds taken."""
+    return 20_000 + 50 * secrets.randbelow(200)
 
 
 def _connections() -> int:
