@@ -24,6 +24,7 @@ from imgcls_ray.config import (
     UpdateSettings,
     load_settings,
 )
+from imgcls_ray.data.adopting import Adopted, adopt
 from imgcls_ray.delivery import Delivery, track
 from imgcls_ray.fitting import FitResult, fit
 from imgcls_ray.ingestion import Ingested
@@ -41,6 +42,7 @@ from imgcls_ray.tracking.versions import Versions
 from imgcls_ray.update import UpdateResult, update
 
 __all__ = [
+    "Adopted",
     "Answer",
     "Bundle",
     "Client",
@@ -60,6 +62,7 @@ __all__ = [
     "TrackingSettings",
     "UpdateResult",
     "UpdateSettings",
+    "adopt",
     "classify",
     "evaluate",
     "fit",

@@ -4,7 +4,6 @@ import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,14 +12,12 @@ import numpy as np
 from imgcls_ray.bundle.archive import WEIGHTS, check_archive
 from imgcls_ray.bundle.card import Card
 from imgcls_ray.bundle.files import CARD, MODEL, is_bundle, read_json, verify_files
-from imgcls_ray.config import Size, TrialSettings
-from imgcls_ray.errors import InputError, SettingsError, StorageError, nearest
-from imgcls_ray.models.backbones import SCRATCH
+from imgcls_ray.config import TrialSettings
+from imgcls_ray.errors import SettingsError, StorageError, nearest
 from imgcls_ray.search.journal import ASKED, JOURNAL, RESULT, noted_outcome, read_study
 from imgcls_ray.search.second import LATENCIES, architecture
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.registry import SCHEME, resolve
-from imgcls_ray.training.job import Input
 
 Order = Literal["val_accuracy", "val_loss", "parameters", "seconds"]
 FLOAT_MB = 4e-6
@@ -147,6 +144,8 @@ _WHAT = "Compared are studies by name, and models as a bundle's folder or models
 
 def _of_study(name: str, root: Storage) -> list[Compared]:
     folder = root.study(name)
+    from imgcls_ray.training.footprint import parameters_of
+
     study = read_study(folder, name)
     data = study.user_attrs.get(ASKED, {}).get("data", {})
     result = study.user_attrs.get(RESULT, {})
@@ -158,7 +157,7 @@ def _of_study(name: str, root: Storage) -> list[Compared]:
         if outcome.state == "failed" or not outcome.metrics:
             continue
         used = outcome.number == result.get("used") and not joined
-        parameters = _parameters(outcome.params, classes)
+        parameters = parameters_of(outcome.params, classes)
         rows.append(
             Compared(
                 source=name,
@@ -233,24 +232,6 @@ def head_of(settings: TrialSettings) -> str:
     if settings.dropout:
         parts.append(f"dropout {settings.dropout:.2g}")
     return ", ".join(parts) or "softmax alone"
-
-
-@cache
-def _parameters(settings: TrialSettings, classes: int) -> int | None:
-    """Weights of a trial's network; they do not depend on the size of the pictures. None where its backbone is gone."""
-    from imgcls_ray.models.bundled import find_backbone
-    from imgcls_ray.training.footprint import footprint
-
-    try:
-        scratch = settings.backbone == SCRATCH
-        entry = None if scratch else find_backbone(settings.backbone)
-        given = Input(entry.native_size if entry else _ANY, entry.channels or 3 if entry else 3, classes, not scratch)
-        return footprint(settings.model_copy(update={"unfrozen_layers": 0}), given).parameters
-    except InputError:
-        return None
-
-
-_ANY = Size(32, 32)
 
 
 def _stored(file: Path) -> int:

@@ -239,7 +239,12 @@ def _search(
     seconds = clock.lap()
     listener.step_ended(f"test accuracy {metrics.accuracy:.4f} on {metrics.images} pictures")
     tables = winner.predictions.write(study.folder, bundle.calibration)
-    files = [study.folder / SETTINGS, page, facts, *_report(study, outcome, certainty, ensemble, metrics)]
+    files = [
+        study.folder / SETTINGS,
+        page,
+        facts,
+        *_report(study, outcome, certainty, ensemble, metrics, len(bundle.labels)),
+    ]
     trial = None if used else outcome.best.number  # an ensemble's figures are of no single trial
     tracker.log_study(metrics, files, trial, tables)
     registered, unsent = deliver(tracker, bundle.path, plan.model_name, listener.study_told, metrics.accuracy)
@@ -252,15 +257,18 @@ def _report(
     certainty: Certainty | None,
     ensemble: Ensemble | None,
     metrics: Metrics,
+    classes: int,
 ) -> list[Path]:
     """Note in the journal what came of the study, so that its report can be made from there, and make it."""
     from imgcls_ray.reports.study.page import write_study_report
+    from imgcls_ray.training.footprint import parameters_of
 
     result = {
         "used": outcome.best.number,
         "certainty": certainty.to_json() if certainty else None,
         "ensemble": ensemble.to_json() if ensemble else None,
         "test": {name: getattr(metrics, name) for name in ("accuracy", "f1_macro", "loss", "images")},
+        "parameters": {str(trial.number): parameters_of(trial.params, classes) for trial in outcome.trials},
     }
     note_result(study.folder, outcome.name, result)
     return write_study_report(study.folder, read_study(study.folder, outcome.name))

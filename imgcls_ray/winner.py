@@ -16,11 +16,15 @@ from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.sources import Split
 from imgcls_ray.ensembling import Ensembling
 from imgcls_ray.evaluation.calibration import calibrate
+from imgcls_ray.evaluation.drift import fit_reference
 from imgcls_ray.evaluation.ensemble import Ensemble
 from imgcls_ray.evaluation.metrics import Metrics, log_loss, score
 from imgcls_ray.evaluation.predictions import Predictions
 from imgcls_ray.evaluation.reliability import expected_calibration_error, reliability
+from imgcls_ray.inference.calibration import Calibration
 from imgcls_ray.inference.engine import Engine, load_engine
+from imgcls_ray.inference.reference import Reference
+from imgcls_ray.models.pooled import with_features
 from imgcls_ray.plan import Plan
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 from imgcls_ray.search.study import Study
@@ -30,6 +34,8 @@ from imgcls_ray.training.network import build_network, load_backbone, whole_netw
 
 GOLDEN = 8
 """Pictures that a bundle carries to check itself."""
+_COMPARED = 20_000
+"""Test pictures whose features are kept in memory for the reference statistics, at the most about twice as many."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,9 @@ def build_winner(
     model = ensembling.network(ensemble, outcome.name) if ensemble else _rebuilt(context, best)
     found = sets[job.data.size]
     index = found.index
-    engine = load_engine(model)
-    seen, before = predictions(engine, found, "val"), predictions(engine, found, "test")
+    engine = load_engine(with_features(model) or model)
+    compared: list[np.ndarray] = []
+    seen, before = predictions(engine, found, "val"), predictions(engine, found, "test", compared)
     # Before calibration: of a trial what it reported.
     joined = _scored(seen) if ensemble else None
     calibration = calibrate(seen.probabilities, seen.labels, seen.names)
@@ -101,7 +108,9 @@ def build_winner(
         data_fingerprint=index.fingerprint,
         counts=dataclasses.asdict(found.counts),
     )
-    bundle = write_bundle(place, model, index.labels, index.pixels, card, _golden(found), calibration)
+    reference = _reference(np.concatenate(compared), len(index.labels), calibration)
+    golden = _golden(found)
+    bundle = write_bundle(place, model, index.labels, index.pixels, card, golden, calibration, reference, portable=True)
     return Winner(bundle, metrics, answers)
 
 
@@ -159,13 +168,24 @@ def measure(model: Bundle | Engine, found: Preprocessed, split: Split) -> Metric
     return _scored(predictions(model, found, split))
 
 
-def predictions(model: Bundle | Engine, found: Preprocessed, split: Split) -> Predictions:
-    """A model's answers to a split, shard by shard."""
+def predictions(
+    model: Bundle | Engine, found: Preprocessed, split: Split, compared: list[np.ndarray] | None = None
+) -> Predictions:
+    """A model's answers to a split, shard by shard.
+
+    Behind the K probabilities an engine may give out features; to `compared` such rows (n, K + F) of the split are
+    added, of a large one some in each shard.
+    """
     probabilities, labels = [], []
     keys: list[str] = []
-    for entry in found.index.of(split):
+    entries = found.index.of(split)
+    step = max(1, found.index.rows(split) // _COMPARED)
+    for entry in entries:
         shard = read_shard(found.path, entry, found.index.format)
-        probabilities.append(model.predict(shard.images))
+        rows = model.predict(shard.images)
+        probabilities.append(np.ascontiguousarray(rows[:, : len(found.index.labels)]))
+        if compared is not None:
+            compared.append(np.array(rows[::step]))
         labels.append(shard.labels)
         keys += shard.keys
     return Predictions(tuple(keys), np.concatenate(labels), np.concatenate(probabilities), found.index.labels.names)
@@ -173,6 +193,11 @@ def predictions(model: Bundle | Engine, found: Preprocessed, split: Split) -> Pr
 
 def _scored(answers: Predictions) -> Metrics:
     return score(answers.probabilities, answers.labels, answers.names)
+
+
+def _reference(rows: np.ndarray, classes: int, calibration: Calibration) -> Reference | None:
+    """The statistics of held-out rows (n, K + F), before calibration."""
+    return fit_reference(calibration.apply(rows[:, :classes]), rows[:, classes:])
 
 
 def _golden(found: Preprocessed) -> np.ndarray:

@@ -1,6 +1,8 @@
 """The answer to a request that is refused: `{"success": false, "error": "one sentence", "request_id": "..."}`."""
 
 import logging
+import re
+import uuid
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -9,6 +11,13 @@ logger = logging.getLogger("serve")
 
 ID = "X-Request-ID"
 """The header with a request's id, in both directions."""
+
+_LEGAL = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+
+
+def request_id(given: str) -> str:
+    """The id that a client has given, where it is one that may stand in a log; else a new one."""
+    return given if _LEGAL.fullmatch(given) else uuid.uuid4().hex
 
 
 def refusal(request: Request, status: int, error: str, headers: dict[str, str] | None = None) -> JSONResponse:

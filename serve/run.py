@@ -4,8 +4,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -13,10 +13,14 @@ from imgcls_ray.errors import ClusterError, ModelError, SettingsError
 from imgcls_ray.jobs.connection import LOCAL, address_of
 from serve.cluster import ray_at
 from serve.guard.keys import VARIABLE, ApiKeys
+from serve.ingress.choice import Ingress, haproxy_binary, required_binary
+from serve.ingress.environment import haproxy_environment, plain_environment
 from serve.port import free_port
+from serve.record.keeping import make_folders
 from serve.settings import ServeSettings
 
 _APPLICATION = "imgcls"
+_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,17 @@ class Running:
     """What was asked for."""
     bundle: Path
     """What answers."""
+    ingress: Ingress | None
+    """What stands before it; on a cluster that was joined: None, as that is the cluster's own choice."""
+
+
+@dataclass(frozen=True)
+class _Listening:
+    """Where requests are heard, and for how many seconds each may last."""
+
+    host: str
+    port: int
+    request_timeout: float
 
 
 class _Stopped(BaseException):
@@ -42,26 +57,34 @@ def run(
     port: int = 8000,
     address: str | None = None,
     request_timeout: float = 60.0,
+    ingress: Ingress | None = None,
 ) -> None:
     """Serve `settings.model` on `host`:`port` until Ctrl-C or SIGTERM, then stop everything that was started here.
 
     `port` 0 takes any free one. `address` is the Ray cluster to join; by default RAY_ADDRESS, else a Ray of its own is
     started that listens on loopback only. `request_timeout` is in seconds, from a request's first byte to its answer.
+    `ingress` is by default HAProxy where it can be run, else Ray Serve's own proxy.
     `on_ready` is called once, when requests are answered. Call it from the main thread: it handles signals.
 
     Raises:
-        SettingsError: the port is taken, the host is not one of this machine's, or API keys are asked for and there
-            are none.
+        SettingsError: the port is taken, the host is not one of this machine's, API keys are asked for and there
+            are none, or an ingress is asked for that can't be had.
         ModelError: there is no such bundle, or it fails its checks. Nothing has been started then.
+        StorageError: the folder for kept pictures can't be made.
         ClusterError: the cluster can't be joined, has too little free, or runs Ray Serve already.
     """
     from serve.model.loading import check, find
 
     address = address_of(address)
     _check_keys(settings, address)
+    binary = _binary(ingress, address)
+    if ingress is None and address == LOCAL:
+        ingress = Ingress.HAPROXY if binary else Ingress.PLAIN
     with _until_stopped():
         if address == LOCAL:
             port = free_port(host, port)
+            if settings.keep:  # told here, and not by a replica that does not start
+                make_folders(Path(settings.keep))
         located = find(settings)
         bundle = located.path
         check(bundle)
@@ -69,10 +92,14 @@ def run(
         found = settings.model_copy(update={"storage": str(Path(settings.storage).absolute())})
         if not settings.model.startswith("models:"):
             found = found.model_copy(update={"model": str(bundle)})
-        with ray_at(address, settings), _service(found, address, host, port, request_timeout):
-            shown = f"[{host}]" if ":" in host else host
-            on_ready(Running(f"http://{shown}:{port}", settings.model, bundle))
-            threading.Event().wait()
+        options = _Listening(host, port, request_timeout)
+        with _before(binary, address, options), ray_at(address, settings):
+            # Behind HAProxy the replicas listen themselves, and only to it.
+            heard = replace(options, host=_LOOPBACK) if binary else options
+            with _service(found, address, heard):
+                shown = f"[{host}]" if ":" in host else host
+                on_ready(Running(f"http://{shown}:{port}", settings.model, bundle, ingress))
+                threading.Event().wait()
 
 
 def _check_keys(settings: ServeSettings, address: str) -> None:
@@ -84,6 +111,30 @@ def _check_keys(settings: ServeSettings, address: str) -> None:
             f"On a cluster the API keys are in a file that each node has; {VARIABLE} stays on this machine: "
             "use --api-keys FILE."
         )
+
+
+def _binary(ingress: Ingress | None, address: str) -> Path | None:
+    """HAProxy, where it is to be used."""
+    if address != LOCAL:
+        if ingress is not None:
+            raise SettingsError(
+                f"--ingress {ingress} can't be chosen for a cluster that runs already: what Serve uses there was said "
+                "by the environment in which its nodes were started; leave it out (docs/serving.md says more)."
+            )
+        return None
+    if ingress is Ingress.PLAIN:
+        return None
+    return haproxy_binary() if ingress is None else required_binary()
+
+
+def _before(binary: Path | None, address: str, options: _Listening) -> AbstractContextManager[None]:
+    """The environment that says what stands before the replicas of a Ray that is started here."""
+    if address != LOCAL:
+        return nullcontext()
+    if binary is None:
+        return plain_environment()
+    bind, spare = f"{options.host}:{options.port}", free_port(_LOOPBACK, 0)
+    return haproxy_environment(binary, bind, spare, options.request_timeout)
 
 
 @contextmanager
@@ -106,7 +157,7 @@ def _until_stopped() -> Iterator[None]:
 
 
 @contextmanager
-def _service(settings: ServeSettings, address: str, host: str, port: int, request_timeout: float) -> Iterator[None]:
+def _service(settings: ServeSettings, address: str, options: _Listening) -> Iterator[None]:
     from ray import serve
     from ray.exceptions import RayError
     from ray.serve.config import HTTPOptions
@@ -119,12 +170,15 @@ def _service(settings: ServeSettings, address: str, host: str, port: int, reques
         try:
             serve.start(
                 proxy_location="HeadOnly",
-                http_options=HTTPOptions(host=host, port=port, request_timeout_s=request_timeout),
+                http_options=HTTPOptions(
+                    host=options.host, port=options.port, request_timeout_s=options.request_timeout
+                ),
                 logging_config=quiet,
             )
         except RayError as error:
             raise ClusterError(
-                f"Ray Serve's HTTP proxy did not start ({type(error).__name__}); on a busy machine try again."
+                f"Ray Serve's HTTP proxy did not start ({type(error).__name__}); on a busy machine try again, or "
+                "choose --ingress plain."
             ) from error
         try:
             serve.run(build(settings), name=_APPLICATION, route_prefix="/", logging_config=quiet)

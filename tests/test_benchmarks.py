@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-LONG = {"ensemble.py", "finetuning.py", "hyperband.py", "trials.py", "writers.py"}
-"""They start TensorFlow, or MLflow, again and again: half a minute and more, even so."""
+LONG = {"ensemble.py", "finetuning.py", "hyperband.py", "serve.py", "trials.py", "writers.py"}
+"""They start TensorFlow, MLflow or Ray, again and again: half a minute and more, even so."""
 ALL = sorted(path.name for path in FOLDER.glob("[!_]*.py"))
 RUN = [name for name in ALL if name not in LONG or "IMGCLS_TEST_BENCHMARKS" in os.environ]
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import ValidationError
 
+from imgcls_ray.bundle import engines
 from imgcls_ray.bundle.archive import check_archive
-from imgcls_ray.bundle.card import Card, Inference
+from imgcls_ray.bundle.card import Card
 from imgcls_ray.bundle.files import (
     CALIBRATION,
     CARD,
@@ -19,6 +20,8 @@ from imgcls_ray.bundle.files import (
     LABELS,
     MODEL,
     PIXELS,
+    PROGRAM,
+    REFERENCE,
     is_bundle,
     read_golden,
     read_json,
@@ -32,11 +35,12 @@ from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps, decode
 from imgcls_ray.errors import ImageError, ModelError, StorageError
 from imgcls_ray.inference.calibration import Calibration
+from imgcls_ray.inference.reference import Reference
 
 if TYPE_CHECKING:
     import keras
 
-    from imgcls_ray.inference.base import Precision
+    from imgcls_ray.inference.base import EngineChoice, EngineName, Precision
     from imgcls_ray.inference.engine import Engine
 
 __all__ = ["Bundle", "Card", "is_bundle", "load_bundle", "write_bundle"]
@@ -57,6 +61,8 @@ class Bundle:
     card: Card
     engine: "Engine"
     calibration: Calibration = Calibration()  # noqa: RUF009 - it can't be changed
+    reference: Reference | None = None
+    """What a service compares its pictures with; the engine then gives out features too."""
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Calibrated probabilities (n, K) float32 for pictures (n, H, W, C) uint8 as `pixels` says.
@@ -64,11 +70,12 @@ class Bundle:
         Raises:
             ModelError: other shapes or types.
         """
-        return self.calibration.apply(self.engine.predict(images))
+        return self._rows(images)[:, : len(self.labels)]
 
     def predict_bytes(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Probabilities (K,) for each encoded picture, or why it can't be decoded, in the order of `files`."""
-        return self.answers_of(self.decoded(files))
+        rows = self.answers_of(self.decoded(files))
+        return [row if isinstance(row, ImageError) else row[: len(self.labels)] for row in rows]
 
     def decoded(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Each encoded picture (H, W, C) uint8 as `pixels` says, or why it can't be decoded."""
@@ -81,10 +88,20 @@ class Bundle:
         return found
 
     def answers_of(self, decoded: "list[np.ndarray | ImageError]") -> "list[np.ndarray | ImageError]":
-        """Probabilities (K,) for each picture that `decoded` gave; where it gave an error, that."""
+        """A row (K + F,) for each picture that `decoded` gave; where it gave an error, that.
+
+        A row is its K probabilities, and behind them the F features that its reference statistics are of, if any.
+        """
         images = [item for item in decoded if isinstance(item, np.ndarray)]
-        rows = iter(self.predict(np.stack(images)) if images else ())
+        rows = iter(self._rows(np.stack(images)) if images else ())
         return [item if isinstance(item, ImageError) else next(rows) for item in decoded]
+
+    def _rows(self, images: np.ndarray) -> np.ndarray:
+        """(n, K + F): see `answers_of`."""
+        rows, classes = self.engine.predict(images), len(self.labels)
+        if self.calibration.temperature != 1:
+            rows[:, :classes] = self.calibration.apply(rows[:, :classes])
+        return rows
 
     def network(self) -> "keras.Model":
         """The Keras network itself, pixels in and uncalibrated probabilities out, as `explain` takes it.
@@ -96,9 +113,12 @@ class Bundle:
             ModelError: a check of the bundle fails.
         """
         from imgcls_ray.inference.engine import TensorFlowEngine
+        from imgcls_ray.models.pooled import without_features
 
-        engine = self.engine if isinstance(self.engine, TensorFlowEngine) else load_bundle(self.path).engine
-        return engine.model  # type: ignore[attr-defined]
+        engine = self.engine
+        if not isinstance(engine, TensorFlowEngine):
+            engine = load_bundle(self.path, engine="tensorflow").engine
+        return without_features(engine.model)  # type: ignore[attr-defined]
 
     def ranked(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
         """`[{"label", "probability"}, ...]` for one picture's (K,) probabilities, highest first."""
@@ -119,17 +139,22 @@ def write_bundle(
     card: Card,
     golden: np.ndarray,
     calibration: Calibration = Calibration(),  # noqa: B008 - it can't be changed
+    reference: Reference | None = None,
+    portable: bool = False,
 ) -> Bundle:
     """Write a bundle to the new folder `path`, all or nothing, and load it once to prove that it can be.
 
     `model` takes (n, H, W, C) 0-255 and gives probabilities (n, K), made of stock layers only. `golden` (g, H, W, C)
-    uint8 are pictures whose probabilities every later load has to repeat; at least one.
+    uint8 are pictures whose probabilities every later load has to repeat; at least one. With `portable`, and where
+    OpenVINO is installed and can read the network, the bundle holds it in that form too: what answers on a CPU then
+    needs no TensorFlow.
 
     Raises:
         StorageError: `path` exists already or can't be written.
         ModelError: model, labels, pixels and golden pictures do not fit each other.
     """
     from imgcls_ray.inference.engine import load_engine
+    from imgcls_ray.models.pooled import with_features
 
     if len(golden) == 0:
         raise ModelError("A bundle needs at least one golden picture to be checked with; there is none.")
@@ -143,11 +168,18 @@ def write_bundle(
             write_json(draft / LABELS, labels.to_json())
             write_json(draft / PIXELS, pixels.to_json())
             write_json(draft / CALIBRATION, calibration.to_json())
+            if reference:
+                write_json(draft / REFERENCE, reference.to_json())
             write_json(draft / CARD, card.model_dump(mode="json"))
             (draft / CARD_PAGE).write_text(card.to_markdown(labels.names, calibration), encoding="utf-8")
             write_golden(draft / GOLDEN, golden, calibration.apply(load_engine(model).predict(golden)))
+            if portable:
+                taps = with_features(model) if reference and reference.mean else None
+                engines.write_program(draft, taps or model)
             write_checksums(draft)
-            bundle = load_bundle(draft)
+            bundle = load_bundle(draft, engine="tensorflow")
+            if (draft / PROGRAM).is_file() or card.inference.engine == "openvino":
+                bundle = load_bundle(draft)
             draft.rename(path)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)  # made in this call
@@ -155,8 +187,8 @@ def write_bundle(
     return replace(bundle, path=path)
 
 
-def load_bundle(path: Path, threads: int = 1) -> Bundle:
-    """Verify the bundle in the folder `path`, then load it into the engine that its card names.
+def load_bundle(path: Path, threads: int = 1, engine: "EngineChoice" = "auto") -> Bundle:
+    """Verify the bundle in the folder `path`, then load it into an engine: see `engines.engine_of`.
 
     `threads` are OpenVINO's; TensorFlow's are set before it starts.
 
@@ -172,19 +204,22 @@ def load_bundle(path: Path, threads: int = 1) -> Bundle:
         labels = Labels.from_json(read_json(path / LABELS))
         pixels = PixelOps.from_json(read_json(path / PIXELS))
         calibration = Calibration.from_json(read_json(path / CALIBRATION))
-        card = Card.model_validate(read_json(path / CARD))
-    except ValidationError as error:
-        raise ModelError(f"{CARD} of the bundle at {path} is no card: {error.errors()[0]['msg']}.") from error
+        reference = Reference.from_json(read_json(path / REFERENCE)) if (path / REFERENCE).is_file() else None
     except (ValueError, TypeError) as error:
         raise ModelError(f"The bundle at {path} can't be used: {error}.") from error
+    card = _card(path)
     images, scores = read_golden(path / GOLDEN)
     if images.shape[1:] != pixels.shape or scores.shape[1:] != (len(labels),):
         raise ModelError(f"The golden pictures of the bundle at {path} do not fit its pixels.json and labels.json.")
+    if reference and len(reference.labels) != len(labels):
+        raise ModelError(f"{REFERENCE} of the bundle at {path} does not fit its labels.json.")
     check_archive(path / MODEL)
-    engine = _load_engine(path, labels, pixels, card.inference, threads)
-    bundle = Bundle(path, labels, pixels, card, engine, calibration)
+    features = len(reference.mean) if reference else 0
+    form = engines.Form(pixels.shape, len(labels), features)
+    loaded = engines.load(path, form, card.inference, engine, threads)
+    bundle = Bundle(path, labels, pixels, card, loaded, calibration, reference)
     gap = float(np.max(np.abs(bundle.predict(images) - scores), initial=0.0))
-    tolerance = TOLERANCES[card.inference.precision]
+    tolerance = TOLERANCES[loaded.precision]
     if not gap <= tolerance:
         raise ModelError(
             f"The model at {path} no longer gives the probabilities it was saved with: its golden pictures differ by "
@@ -193,24 +228,21 @@ def load_bundle(path: Path, threads: int = 1) -> Bundle:
     return bundle
 
 
-def _load_engine(path: Path, labels: Labels, pixels: PixelOps, choice: Inference, threads: int) -> "Engine":
-    import keras
+def answered_by(path: Path) -> "EngineName":
+    """Which engine `load_bundle` would take for the bundle at `path`; loads none.
 
-    from imgcls_ray.inference.engine import load_engine
+    Raises:
+        ModelError: it has no card.
+    """
+    return engines.engine_of(path, _card(path).inference, "auto")
 
+
+def _card(path: Path) -> Card:
     try:
-        model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
-        shapes = (model.input_shape, model.output_shape)
-    except Exception as error:  # Keras raises whatever the odd configuration makes it raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"Keras can't load the model at {path}: {reason[:300]}") from error
-    expected = ((None, *pixels.shape), (None, len(labels)))
-    if shapes != expected:
-        raise ModelError(
-            f"The model at {path} does not fit its pixels.json and labels.json: expected from {expected[0]} to "
-            f"{expected[1]}, received from {shapes[0]} to {shapes[1]}."
-        )
-    return load_engine(model, choice.engine, choice.precision, threads)
+        return Card.model_validate(read_json(path / CARD))
+    except (ValidationError, OSError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+        raise ModelError(f"{CARD} of the bundle at {path} is no card: {reason}.") from error
 
 
 def _without_training(model: "keras.Model") -> "keras.Model":

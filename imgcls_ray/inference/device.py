@@ -1,6 +1,8 @@
 """TensorFlow set to the share of the machine that Ray gave this process."""
 
 import math
+import os
+from pathlib import Path
 
 from imgcls_ray import quiet
 
@@ -20,3 +22,16 @@ def claim(cpus: float) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def visible_gpus() -> int:
+    """How many NVIDIA GPUs this process may use, found out without TensorFlow: by their devices, and by what
+    CUDA_VISIBLE_DEVICES leaves of them, which Ray sets for its workers.
+    """
+    devices = sum(1 for _ in Path("/dev").glob("nvidia[0-9]*"))
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None or not devices:
+        return devices
+    # As CUDA reads the list: it ends where one is named that there is not.
+    listed = [name.strip() for name in named.split(",")]
+    return sum(1 for name in listed if name and name not in ("-1", "NoDevFiles"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcls_ray.errors import SettingsError
+from imgcls_ray.errors import ModelError, SettingsError
 from imgcls_ray.inference.base import Engine, Precision
 from imgcls_ray.inference.program import Program
 from imgcls_ray.models.pictures import check_images
@@ -51,6 +51,7 @@ class OpenVinoEngine(Engine):
 
     Raises:
         SettingsError: OpenVINO is not installed, or the CPU has no bfloat16.
+        ModelError: OpenVINO can't read the network, or it takes or gives other shapes than the program says.
     """
 
     name = "openvino"
@@ -68,8 +69,7 @@ class OpenVinoEngine(Engine):
         self._program = program
         height, width = program.input_shape[:2]
         self._batch = max(1, min(_LARGEST_BATCH, _PIXELS // (height * width)))
-        network = core.read_model(program.network, program.weights)
-        network.reshape([self._batch, *program.input_shape])
+        network = _network(core, program, self._batch)
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "NUM_STREAMS": threads,
@@ -116,3 +116,18 @@ class OpenVinoEngine(Engine):
         yield requests
         # Not after an error: what is still under way would write into the next caller's rows.
         self._idle.put(requests)
+
+
+def _network(core: Any, program: Program, batch: int) -> Any:
+    try:
+        network = core.read_model(program.network, program.weights)
+        network.reshape([batch, *program.input_shape])
+        given = [tuple(output.shape) for output in network.outputs]
+    except RuntimeError as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        raise ModelError(f"OpenVINO can't read the converted network: {reason[:300]}") from error
+    if given != [(batch, *program.output_shape)]:
+        raise ModelError(
+            f"The converted network gives {(batch, *program.output_shape)} for {batch} pictures; received {given}."
+        )
+    return network

@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import keras
 
 from imgcls_ray.config import Size, TrialSettings
+from imgcls_ray.errors import InputError
+from imgcls_ray.models.backbones import SCRATCH
+from imgcls_ray.models.bundled import find_backbone
 from imgcls_ray.models.features import build_features
 from imgcls_ray.models.network import build_head, build_scratch
 from imgcls_ray.models.tail import section
@@ -71,6 +74,24 @@ def footprint(settings: TrialSettings, given: Input) -> Footprint:
         trunk.trainable + head.trainable,
         trunk.activations + head.activations,
     )
+
+
+@cache
+def parameters_of(settings: TrialSettings, classes: int) -> int | None:
+    """Weights of a trial's network, trained or not; None where its backbone is gone.
+
+    They do not depend on the size of the pictures, so a journal is enough to count them.
+    """
+    try:
+        scratch = settings.backbone == SCRATCH
+        entry = None if scratch else find_backbone(settings.backbone)
+        given = Input(entry.native_size if entry else _ANY, entry.channels or 3 if entry else 3, classes, not scratch)
+        return footprint(settings.model_copy(update={"unfrozen_layers": 0}), given).parameters
+    except InputError:
+        return None
+
+
+_ANY = Size(32, 32)
 
 
 @lru_cache(1024)

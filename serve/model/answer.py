@@ -1,6 +1,6 @@
 """What the model says of one picture, in the shapes that clients ask for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,8 @@ class Answer:
     probabilities: np.ndarray
     """(K,) in the order of `labels`."""
     decision: Literal["sure", "unsure"]
+    features: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(F,) that it was answered by, where the bundle has reference statistics."""
 
     @property
     def best(self) -> int:

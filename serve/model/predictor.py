@@ -10,7 +10,9 @@ from imgcls_ray.data.pixels import read_header
 from imgcls_ray.errors import ImageError, ImgclsError
 from serve.errors import RequestRefused
 from serve.model.answer import Answer
-from serve.model.served import Served
+from serve.model.served import Arm, Served
+from serve.model.shadow import Shadow
+from serve.model.traffic import Traffic
 from serve.settings import ServeSettings
 from serve.stages import Stages
 
@@ -23,14 +25,29 @@ class Predictor:
     """
 
     def __init__(self, served: Served, settings: ServeSettings) -> None:
-        self.served = served
-        """What answers; another one may take its place at any time."""
+        self.champion = Arm("champion", served)
+        self.traffic = Traffic(self.champion)
+        self.shadow: Shadow | None = None
         self._max_pixels = settings.max_pixels
         self._max_waiting = settings.max_waiting
         self._threads = ThreadPoolExecutor(max(2, settings.cpus), thread_name_prefix="predict")
         self.waiting = 0
         """Requests in work."""
         self.ready = False
+
+    @property
+    def served(self) -> Served:
+        """The champion; another one may take its place at any time."""
+        served = self.champion.served
+        if served is None:
+            raise RuntimeError("a service has a champion from its start")
+        return served
+
+    @property
+    def arms(self) -> list[Arm]:
+        """All that there are, the champion first."""
+        shadow = self.shadow.arm if self.shadow else None
+        return [arm for arm in (self.champion, self.traffic.canary, shadow) if arm]
 
     def warm_up(self) -> None:
         """Run the model once in each batch size; from here on the service is ready."""
@@ -63,6 +80,10 @@ class Predictor:
         self, served: Served, pictures: list[bytes], stages: Stages, asked: float
     ) -> list[Answer | ImgclsError]:
         stages.add("wait", time.perf_counter() - asked)
+        return self.classify_now(served, pictures, stages)
+
+    def classify_now(self, served: Served, pictures: list[bytes], stages: Stages) -> list[Answer | ImgclsError]:
+        """The same in the thread of the caller."""
         with stages.timed("decode"):
             refused = [self.refused(data) for data in pictures]
             decoded = served.bundle.decoded([data for data, no in zip(pictures, refused, strict=True) if no is None])

@@ -1,8 +1,8 @@
-"""A model that answers: a loaded bundle and what its version is called. A request holds on to one from start to end."""
+"""A model that answers: a loaded bundle and what its version is called; and the place that it answers in."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Served:
-    """Nothing of it changes: another version is another one."""
+    """Nothing of it changes: another version is another one. A request holds on to one from start to end."""
 
     bundle: "Bundle"
     version: str | None = None
@@ -36,10 +36,22 @@ class Served:
         return self.bundle.path
 
     def answer(self, found: "np.ndarray | ImageError") -> "Answer | ImgclsError":
-        """The answer that stands for one picture's probabilities; an error is itself."""
+        """The answer that one picture's probabilities (K,) stand for, with features behind them; an error is itself."""
         from imgcls_ray.errors import ImageError
         from serve.model.answer import Answer
 
         if isinstance(found, ImageError):
             return found
-        return Answer(self.labels, found, self.bundle.decision(found))
+        probabilities, features = found[: len(self.labels)], found[len(self.labels) :]
+        return Answer(self.labels, probabilities, self.bundle.decision(probabilities), features)
+
+
+ArmName = Literal["champion", "canary", "shadow"]
+
+
+class Arm:
+    """A place for a version. Which one is in it changes at any time, by setting `served`."""
+
+    def __init__(self, name: ArmName, served: Served | None = None) -> None:
+        self.name: ArmName = name
+        self.served = served

@@ -1,18 +1,13 @@
 """What sees every request from its first to its last byte: its id, its times, its line in the log, its figures."""
 
-import re
-import uuid
-
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.record.log import RequestLog
 from serve.record.meters import Meters
-from serve.refusal import ID
+from serve.refusal import ID, request_id
 from serve.stages import Stages
-
-_LEGAL = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
 class Watch:
@@ -25,9 +20,8 @@ class Watch:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(ID, "")
         request, stages = Request(scope), Stages()
-        request.state.request_id = given if _LEGAL.fullmatch(given) else uuid.uuid4().hex
+        request.state.request_id = request_id(Headers(scope=scope).get(ID, ""))
         request.state.stages = stages
         status = 500  # an error that nobody has an answer for goes through here to Starlette's last handler
 

@@ -16,6 +16,7 @@ from serve.guard.limits import BodyLimit
 from serve.guard.rate import RateLimit
 from serve.model.explaining import Explain
 from serve.model.predictor import Predictor
+from serve.record.drift import Drift
 from serve.record.log import RequestLog
 from serve.record.meters import Meters
 from serve.record.middleware import Watch
@@ -24,10 +25,12 @@ from serve.settings import ServeSettings
 from serve.web import handlers
 from serve.web.answering import Answering
 from serve.web.asked import read_asked
+from serve.web.drift import drift_router
 from serve.web.explain import explain_router
+from serve.web.fetching import Fetching
 from serve.web.inference import inference_router
-from serve.web.openapi import ANSWERS, BODY, refusals
-from serve.web.schemas import Labels, Live, ModelInfo, Ready
+from serve.web.openapi import ANSWERS, BODY, BY_URL, refusals
+from serve.web.schemas import Labels, Live, ModelInfo, ModelsInfo, Ready
 from serve.web.shapes import shaped
 
 _POLICY = (
@@ -56,7 +59,10 @@ def build_app(
         redoc_url=None,
     )
     meters = meters or Meters()
-    answering = Answering(predictor, settings, meters)
+    drift = Drift(settings.drift_window)
+    meters.add(drift)
+    answering = Answering(predictor, settings, meters, drift)
+    fetching = Fetching(settings.max_body_bytes, settings.url_seconds) if settings.allow_urls else None
     # The last one is the first that sees a request.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(
@@ -68,15 +74,16 @@ def build_app(
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(Watch, meters=meters, log=RequestLog(settings.request_log) if settings.request_log else None)
     handlers.install(app)
-    _classifying(app, answering)
+    _classifying(app, answering, fetching)
     if explain is not None:
-        app.include_router(explain_router(predictor, explain))
+        app.include_router(explain_router(predictor, explain, fetching))
     _watching(app, predictor, meters)
+    app.include_router(drift_router(predictor, drift))
     app.include_router(inference_router(answering))
     return app
 
 
-def _classifying(app: FastAPI, answering: Answering) -> None:
+def _classifying(app: FastAPI, answering: Answering, fetching: Fetching | None) -> None:
     @app.post(
         "/classify",
         operation_id="classify",
@@ -89,6 +96,7 @@ def _classifying(app: FastAPI, answering: Answering) -> None:
             _413="The body has too many bytes or the picture too many pixels.",
             _415="The body is neither a form nor a picture nor JSON.",
             _422="There is no picture, or too many.",
+            **BY_URL,
             _429="You ask too often; try again after the seconds in Retry-After.",
             _503="Too many requests are in work; try again after the seconds in Retry-After.",
         )
@@ -100,7 +108,7 @@ def _classifying(app: FastAPI, answering: Answering) -> None:
     ) -> Response:
         with answering.predictor.slot():
             with request.state.stages.timed("read"):
-                asked = await read_asked(request)
+                asked = await read_asked(request, fetching)
             answers = await answering.answers(request, asked.pictures)
         # Not by FastAPI's own way: it would check each answer against its model, which takes longer than the model.
         about = {"model": request.state.model, "request_id": request.state.request_id}
@@ -110,9 +118,9 @@ def _classifying(app: FastAPI, answering: Answering) -> None:
     async def labels() -> Labels:
         return Labels(labels=list(answering.predictor.served.labels))
 
-    @app.get("/model", operation_id="model", summary="The model that answers")
-    async def model() -> ModelInfo:
-        return ModelInfo.of(answering.predictor.served)
+    @app.get("/model", operation_id="model", summary="The model that answers, and those that are tried beside it")
+    async def model() -> ModelsInfo:
+        return ModelsInfo.within(answering.predictor)
 
 
 def _watching(app: FastAPI, predictor: Predictor, meters: Meters) -> None:

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from serve.errors import RequestRefused
 from serve.web import document
+from serve.web.fetching import Fetching
 from serve.web.upload import FIELD, read_form
 
 _FORMS = (
@@ -25,11 +26,12 @@ class Asked:
     """Of instances, one for each picture."""
 
 
-async def read_asked(request: Request) -> Asked:
-    """The pictures of a request, at least one.
+async def read_asked(request: Request, fetching: Fetching | None) -> Asked:
+    """The pictures of a request, at least one; `fetching` gets the one that is named by its address, if that may be.
 
     Raises:
-        RequestRefused: 400 not parseable, 413 too many bytes, 415 another kind of body, 422 no picture.
+        RequestRefused: 400 not parseable, 413 too many bytes, 415 another kind of body, 422 no picture; those of
+            `Fetching.picture`.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -39,13 +41,24 @@ async def read_asked(request: Request) -> Asked:
         pictures = await read_form(request)
         asked = Asked(pictures, "one" if len(pictures) == 1 else "many")
     elif kind == "application/json":
-        asked = _of_document(document.parsed(await request.body()))
+        body = document.parsed(await request.body())
+        asked = await _fetched(body["url"], fetching) if "url" in body else _of_document(body)
     elif kind.startswith("image/") or kind == "application/octet-stream":
         asked = Asked([await request.body()])
     else:
         received = f"'{kind[:80]}'" if kind else "no content type"
         raise RequestRefused(415, f"A request is {_FORMS}; received {received}.")
     return asked
+
+
+async def _fetched(url: Any, fetching: Fetching | None) -> Asked:
+    if fetching is None:
+        raise RequestRefused(
+            422, "This service takes no 'url'; send the picture itself, or start the service with --allow-urls."
+        )
+    if not isinstance(url, str):
+        raise RequestRefused(422, f"'url' is the address of a picture, a string; received {document.kind_of(url)}.")
+    return Asked([await fetching.picture(url)])
 
 
 def _of_document(body: dict[str, Any]) -> Asked:

@@ -22,7 +22,7 @@ def parsed(body: bytes) -> dict[str, Any]:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise RequestRefused(400, f"The body is no JSON: {reason[:200].rstrip('.')}.") from error
     if not isinstance(document, dict):
-        raise RequestRefused(400, f"The body is a JSON object; received {_kind(document)}.")
+        raise RequestRefused(400, f"The body is a JSON object; received {kind_of(document)}.")
     return document
 
 
@@ -33,7 +33,7 @@ def decoded(text: Any, place: str) -> bytes:
         RequestRefused: 422, naming `place`.
     """
     if not isinstance(text, str):
-        raise RequestRefused(422, f"'{place}' is a picture in base64, a string; received {_kind(text)}.")
+        raise RequestRefused(422, f"'{place}' is a picture in base64, a string; received {kind_of(text)}.")
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
@@ -49,7 +49,7 @@ def listed(value: Any, place: str) -> list[Any]:
         RequestRefused: 422.
     """
     if not isinstance(value, list) or not value:
-        received = "an empty list" if value == [] else _kind(value)
+        received = "an empty list" if value == [] else kind_of(value)
         raise RequestRefused(422, f"'{place}' is a list with at least one picture; received {received}.")
     return value
 
@@ -62,13 +62,23 @@ def instance(value: Any, number: int) -> tuple[str | None, bytes]:
     """
     place = f"instances[{number}]"
     if not isinstance(value, dict):
-        raise RequestRefused(422, f"'{place}' is an object with 'image_bytes'; received {_kind(value)}.")
+        raise RequestRefused(422, f"'{place}' is an object with 'image_bytes'; received {kind_of(value)}.")
     key, picture = value.get("key"), value.get("image_bytes", value)
     if not isinstance(picture, dict) or "b64" not in picture:
         raise RequestRefused(422, f'\'{place}\' has no picture; write {{"image_bytes": {{"b64": BASE64}}}}.')
-    return None if key is None else str(key), decoded(picture["b64"], f"{place}.image_bytes.b64")
+    return None if key is None else _key(key, place), decoded(picture["b64"], f"{place}.image_bytes.b64")
 
 
-def _kind(value: Any) -> str:
+def _key(value: Any, place: str) -> str:
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # half a character can be written in JSON (\ud800) and not be sent back
+        raise RequestRefused(422, f"'{place}.key' is text that UTF-8 can hold; received {text!r:.60}.") from error
+    return text
+
+
+def kind_of(value: Any) -> str:
+    """What JSON calls a value, for a sentence."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value", type(None): "null"}
     return names.get(type(value), "a number")

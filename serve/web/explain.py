@@ -9,13 +9,14 @@ from serve.errors import RequestRefused
 from serve.model.explaining import Explain, NotExplained
 from serve.model.predictor import Predictor
 from serve.web.asked import read_asked
-from serve.web.openapi import BODY, refusals
+from serve.web.fetching import Fetching
+from serve.web.openapi import BODY, BY_URL, refusals
 from serve.web.schemas import HeatMap
 
 _PICTURE = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
 
 
-def explain_router(predictor: Predictor, explain: Explain) -> APIRouter:
+def explain_router(predictor: Predictor, explain: Explain, fetching: Fetching | None) -> APIRouter:
     """The route, which has the model's places and limits in common with /classify."""
     router = APIRouter()
 
@@ -31,6 +32,7 @@ def explain_router(predictor: Predictor, explain: Explain) -> APIRouter:
             _413="The body has too many bytes or the picture too many pixels.",
             _415="The body is neither a form nor a picture nor JSON.",
             _422="There is not exactly one picture, or no such class.",
+            **BY_URL,
             _503="Too many requests are in work; try again after the seconds in Retry-After.",
         )
         | {200: {"model": HeatMap, "content": _PICTURE}},
@@ -44,7 +46,7 @@ def explain_router(predictor: Predictor, explain: Explain) -> APIRouter:
     ) -> Response:
         with predictor.slot():
             with request.state.stages.timed("read"):
-                asked = await read_asked(request)
+                asked = await read_asked(request, fetching)
             if len(asked.pictures) != 1:
                 raise RequestRefused(422, f"One picture is explained at a time; received {len(asked.pictures)}.")
             refused = predictor.refused(asked.pictures[0])

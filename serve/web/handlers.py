@@ -14,8 +14,8 @@ from serve.refusal import ID, refusal
 logger = logging.getLogger("serve")
 
 _PATHS = (
-    "POST /classify, POST /explain, GET /labels, GET /model, GET /livez, GET /readyz, GET /metrics, GET /docs, "
-    "GET /openapi.json and the Open Inference Protocol below /v2"
+    "POST /classify, POST /explain, GET /labels, GET /model, GET /drift, GET /livez, GET /readyz, GET /metrics, "
+    "GET /docs, GET /openapi.json and the Open Inference Protocol below /v2"
 )
 
 

@@ -1,10 +1,12 @@
 """The JSON that the service answers with."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve.model.served import Served
+from serve.model.predictor import Predictor
+from serve.model.served import Arm, Served
 
 
 class Prediction(BaseModel):
@@ -166,8 +168,67 @@ class ModelInfo(Which):
     )
 
 
+class ModelsInfo(ModelInfo):
+    """The champion, and what is in the other arms."""
+
+    canary: Which | None = Field(default=None, description="Answers a share of the requests, once it is loaded.")
+    canary_weight: float = Field(default=0.0, description="That share.")
+    shadow: Which | None = Field(default=None, description="Is asked too, unheard.")
+
+    @classmethod
+    def within(cls, predictor: Predictor) -> "ModelsInfo":
+        """What is told of the models of a replica."""
+        traffic, shadow = predictor.traffic, predictor.shadow
+        return cls(
+            **ModelInfo.of(predictor.served).model_dump(),
+            canary=_which(traffic.canary),
+            canary_weight=traffic.weight,
+            shadow=_which(shadow.arm if shadow else None),
+        )
+
+
+def _which(arm: Arm | None) -> Which | None:
+    served = arm.served if arm else None
+    return Which(name=served.name, version=served.version) if served else None
+
+
 class Ready(BaseModel):
     """A model is loaded and warmed up."""
 
     ready: Literal[True] = True
     model: ModelInfo
+
+
+class DriftDistance(BaseModel):
+    """How far the pictures of now lie from the held-out ones."""
+
+    distance: float = Field(
+        ge=0,
+        description="labels, confidence: total variation, 0 to 1. embedding: Fréchet distance, in spreads of the "
+        "held-out pictures.",
+    )
+    limit: float = Field(ge=0, description="What 1 of 1000 windows of as many held-out pictures exceeds by chance.")
+    drifted: bool = Field(description="Whether the distance is above the limit.")
+
+
+class LabelShare(BaseModel):
+    """How often a class is the answer."""
+
+    now: float | None = Field(description="Share of the window; null while it is empty.")
+    reference: float = Field(description="Share of the held-out pictures.")
+
+
+class DriftReport(BaseModel):
+    """The newest pictures that this replica answered, against what the model made of held-out ones."""
+
+    model: Which
+    state: Literal["steady", "drift", "too_few", "no_reference"] = Field(
+        description="too_few: the window holds fewer than `least`. no_reference: the bundle has no statistics."
+    )
+    pictures: int = Field(description="In the window, answered by this replica and this version of the model.")
+    window: int = Field(description="Pictures that it holds at the most; the oldest leave.")
+    least: int = Field(description="Pictures below which nothing is said.")
+    since: datetime | None = Field(description="When the oldest of them was answered.")
+    reference_pictures: int | None = Field(description="Held-out pictures behind the statistics.")
+    distances: dict[str, DriftDistance] = Field(description="Of labels, confidence and embedding.")
+    labels: dict[str, LabelShare]

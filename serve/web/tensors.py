@@ -78,13 +78,15 @@ def _base64(tensor: Mapping[str, Any]) -> list[bytes]:
 def _wanted(asked: Mapping[str, Any]) -> dict[str, bool]:
     every = bool(_parameter(asked, "binary_data_output"))
     outputs = asked.get("outputs") or [{"name": name} for name in OUTPUTS]
-    if not isinstance(outputs, list) or not all(isinstance(one, dict) for one in outputs):
+    if not isinstance(outputs, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("name"), str) for one in outputs
+    ):
         raise RequestRefused(422, "'outputs' is a list of objects with a name.")
     wanted = {one.get("name"): bool(_parameter(one, "binary_data", every)) for one in outputs}
     unknown = [name for name in wanted if name not in OUTPUTS]
     if unknown:
         raise RequestRefused(422, f"The outputs are {', '.join(OUTPUTS)}; received {unknown[0]!r:.60}.")
-    return {str(name): binary for name, binary in wanted.items()}
+    return wanted
 
 
 def _parameter(document: Mapping[str, Any], name: str, default: Any = None) -> Any:

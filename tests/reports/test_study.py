@@ -76,7 +76,7 @@ def test_a_page_of_a_whole_study_has_all_sections_and_needs_nothing_else(study: 
 
 def test_drawings_have_the_pages_colours_in_the_page_and_their_own_in_a_file(study: optuna.Study) -> None:
     plots = {plot.name: plot for plot in draw_plots(study, study_report(study))}
-    assert list(plots)[:3] == ["history", "curves", "cost"]
+    assert list(plots)[:4] == ["history", "curves", "cost", "size"]
     assert set(plots) >= {f"slice-{name}" for name in SPACE.parameters if name != "epochs"}
     for plot in plots.values():
         assert "var(--" in plot.inline
@@ -88,6 +88,12 @@ def test_drawings_have_the_pages_colours_in_the_page_and_their_own_in_a_file(stu
     # Those that were stopped early as well, which Optuna would leave out, but none that failed.
     assert len(re.findall(r"<use ", plots["history"].svg)) >= 38
     assert "rung 6" in plots["curves"].svg
+    assert len(re.findall(r"<use ", plots["size"].svg)) >= 38
+
+
+def test_a_study_that_has_not_ended_is_not_drawn_against_sizes() -> None:
+    study = made(12)
+    assert "size" not in {plot.name for plot in draw_plots(study, study_report(study))}
 
 
 @pytest.mark.parametrize(("trials", "failed"), [(0, 0), (1, 0), (5, 5), (12, 10)])

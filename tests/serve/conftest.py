@@ -24,6 +24,7 @@ class BrightnessBundle:
     labels = Labels(("bright", "dark"))
     pixels = PixelOps(height=8, width=8, colorspace="color")
     card = SimpleNamespace(name="brightness")
+    reference = None
 
     def __init__(self) -> None:
         self.engine = SimpleNamespace(warm_up=lambda: None)

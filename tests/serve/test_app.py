@@ -166,7 +166,7 @@ def test_openapi_tells_the_bodies_the_answers_and_their_examples(client: TestCli
     post = api["paths"]["/classify"]["post"]
     body = post["requestBody"]["content"]
     assert body["multipart/form-data"]["schema"]["required"] == ["img"]
-    assert set(post["responses"]) == {"200", "400", "401", "413", "415", "422", "429", "503"}
+    assert set(post["responses"]) == {"200", "400", "401", "413", "415", "422", "429", "502", "503", "504"}
     for status, response in post["responses"].items():
         schema = response["content"]["application/json"]["schema"]
         name = schema.get("anyOf", [schema])[0]["$ref"].rsplit("/", 1)[1]

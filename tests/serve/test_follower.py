@@ -65,7 +65,7 @@ def meters() -> Meters:
 
 @pytest.fixture
 def follower(registry: Registry, predictor: Predictor, meters: Meters) -> Follower:
-    return Follower(predictor, meters, registry.find, registry.load)
+    return Follower(predictor.champion, meters, registry.find, registry.load)
 
 
 def test_the_version_that_the_alias_is_moved_to_answers(
@@ -81,7 +81,7 @@ def test_the_version_that_the_alias_is_moved_to_answers(
     registry.version = "2"
     follower.look()
     assert (answering(), registry.loaded) == ("2", ["2"])
-    assert 'imgcls_model{name="brightness",version="2"} 1.0' in client.get("/metrics").text
+    assert 'imgcls_model{arm="champion",name="brightness",version="2"} 1.0' in client.get("/metrics").text
     assert 'version="1"' not in client.get("/metrics").text
     registry.version = "1"  # which is still there
     follower.look()
@@ -98,12 +98,30 @@ def test_a_bad_version_is_refused_and_told_once(
             follower.look()
     assert predictor.served.version == "1"
     assert [record.message for record in caplog.records] == [
-        "Version 2 is refused, version 1 goes on: Its golden pictures differ."
+        "Version 2 is refused as the champion, version 1 goes on: Its golden pictures differ."
     ]
-    assert b'imgcls_versions_refused_total{version="2"} 1.0' in meters.page()
+    assert b'imgcls_versions_refused_total{arm="champion",version="2"} 1.0' in meters.page()
     registry.version = "3"
     follower.look()
     assert predictor.served.version == "3"
+
+
+def test_a_refused_version_is_tried_again_less_and_less_often(
+    registry: Registry, predictor: Predictor, follower: Follower
+) -> None:
+    registry.version, registry.bad = "2", {"2"}
+    tried = []
+    for look in range(100):
+        follower.look()
+        tried += [look] * (len(registry.loaded) - len(tried))
+    assert tried == [0, 2, 5, 10, 19, 36, 69]
+    registry.bad = set()
+    for _ in range(33):
+        follower.look()
+    assert predictor.served.version == "2"
+    registry.version, registry.bad = "3", {"3"}
+    follower.look()
+    assert registry.loaded[-1] == "3"  # another one is tried at once
 
 
 def test_a_registry_that_is_away_changes_nothing(
@@ -126,7 +144,7 @@ def test_an_error_that_nobody_thought_of_does_not_end_it(
         raise RuntimeError("odd")
 
     registry.version = "2"
-    Follower(predictor, meters, registry.find, broken).look()
+    Follower(predictor.champion, meters, registry.find, broken).look()
     assert predictor.served.version == "1"
 
 
@@ -151,7 +169,7 @@ def test_a_request_is_answered_by_one_version_from_start_to_end(
         def decision(self, _: np.ndarray) -> str:
             return "sure"
 
-    predictor.served = Served(Moving(), "1")  # type: ignore[arg-type]
+    predictor.champion.served = Served(Moving(), "1")  # type: ignore[arg-type]
     held = predictor.served
     [answer] = asyncio.run(predictor.classify(held, [picture_bytes(0)], Stages()))
     assert predictor.served.version == "2"

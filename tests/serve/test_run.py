@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,8 +17,9 @@ import httpx
 import numpy as np
 import pytest
 
+from serve.ingress.choice import haproxy_binary
 from tests.conftest import picture
-from tests.processes import LOOPBACK, descendants, listening, sockets
+from tests.processes import LOOPBACK, descendants, listening, naming, sockets
 from tests.serve.conftest import picture_bytes
 
 COMMAND = [sys.executable, "-c", "from imgcls_ray.cli import main; main()", "serve"]
@@ -158,6 +160,28 @@ def test_nothing_of_it_listens_beyond_loopback(service: Service) -> None:
     assert [address for address in addresses if not address.startswith(LOOPBACK)] == []
 
 
+@pytest.mark.skipif(haproxy_binary() is None, reason="HAProxy is for Linux")
+def test_haproxy_takes_the_requests(service: Service) -> None:
+    assert service.ready["ingress"] == "haproxy"
+    assert naming(str(haproxy_binary())) & descendants(service.process.pid)
+
+
+def test_a_request_has_one_id(service: Service) -> None:
+    for given in ({}, {"X-Request-ID": "mine"}, {"X-Request-ID": "not one"}):
+        response = httpx.get(f"{service.url}/nothing", headers=given)
+        [known] = response.headers.get_list("X-Request-ID")
+        assert response.json()["request_id"] == known
+        assert (known == "mine") is (given.get("X-Request-ID") == "mine")
+
+
+def test_a_body_that_is_far_too_large_is_refused_unread(service: Service) -> None:
+    host, port = service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 60) as client:
+        client.sendall(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n")
+        client.sendall(b"Content-Type: image/jpeg\r\n\r\n" + b"x" * 40_000)
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_port_in_use_is_one_sentence_and_exit_2(service: Service) -> None:
     port = service.url.rpartition(":")[2]
     done = _run("--model", str(service.bundle), "--port", port)
@@ -178,10 +202,20 @@ def test_a_bad_bundle_is_one_sentence_and_exit_2(service: Service, tmp_path: Pat
     assert not (tmp_path / "storage").exists()
 
 
-def test_ctrl_c_ends_it_cleanly(service: Service) -> None:
+def test_ctrl_c_ends_it_cleanly_and_what_is_in_work_is_answered(service: Service) -> None:
     """The last test here: it stops the service. A terminal sends SIGINT to the whole group, so this does."""
-    os.killpg(service.process.pid, signal.SIGINT)
+    family = descendants(service.process.pid)
+    with ThreadPoolExecutor(16) as pool:
+        answers = [pool.submit(_post, service, picture_bytes(90, size=(3000, 2000))) for _ in range(16)]
+        while not any(answer.done() for answer in answers):
+            time.sleep(0.001)
+        os.killpg(service.process.pid, signal.SIGINT)
+        assert [answer.result().status_code for answer in answers] == [200] * 16
     assert service.process.wait(60) == 0
+    deadline = time.monotonic() + 30
+    while listening(family) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert listening(family) == []
     assert service.process.stdout is not None
     assert service.process.stdout.read() == ""
     log = service.log.read_text()

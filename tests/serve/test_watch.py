@@ -74,8 +74,8 @@ def test_prometheus_reads_requests_stages_and_answers(
     assert found["imgcls_requests_total", "/classify", "400"] == 1
     assert found["imgcls_requests_total", "/classify", "500"] == 1
     assert found["imgcls_requests_total", "other", "404"] == 2
-    assert found["imgcls_answers_total", "sure", "dark"] == 1
-    assert found["imgcls_answers_total", "unsure", "bright"] == 1
+    assert found["imgcls_answers_total", "champion", "sure", "dark"] == 1
+    assert found["imgcls_answers_total", "champion", "unsure", "bright"] == 1
     assert found["imgcls_stage_seconds_count", "decode"] == 3
     assert found["imgcls_request_seconds_count", "/classify"] == 4
     assert found["imgcls_requests_in_work",] == 1  # the one that asks

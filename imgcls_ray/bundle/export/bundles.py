@@ -39,7 +39,17 @@ class OpenVinoBundle(Exporter):
             )
         choice = Inference(engine="openvino", precision=self._precision, difference=difference)
         card = bundle.card.model_copy(update={"inference": choice})
-        write_bundle(place, model, bundle.labels, bundle.pixels, card, golden, bundle.calibration)
+        write_bundle(
+            place,
+            model,
+            bundle.labels,
+            bundle.pixels,
+            card,
+            golden,
+            bundle.calibration,
+            bundle.reference,
+            portable=True,
+        )
 
     def load(self, place: Path) -> Answering:
         """See Exporter."""

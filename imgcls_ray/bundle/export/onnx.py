@@ -1,6 +1,7 @@
 """ONNX, for ONNX Runtime and whatever else reads it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,17 @@ class _Session:
         return np.asarray(scores)
 
 
+def _erfc(graph: Any, node: Any, _name: str, _args: list[Any]) -> None:
+    """What tf2onnx calls for TensorFlow's Erfc, of which Keras makes GELU and ONNX has none: 1 - erf(x)."""
+    shapes, kinds = [graph.get_shape(node.output[0])], [graph.get_dtype(node.output[0])]
+    graph.remove_node(node.name)
+    erf = graph.make_node("Erf", node.input, shapes=shapes, dtypes=kinds)
+    one = graph.make_const(f"{node.name}_one", np.ones((), np.float32))
+    graph.make_node(
+        "Sub", [one.output[0], erf.output[0]], outputs=node.output, name=node.name, shapes=shapes, dtypes=kinds
+    )
+
+
 class Onnx(Exporter):
     """One file, opset 18."""
 
@@ -48,7 +60,9 @@ class Onnx(Exporter):
 
         function, spec = pixel_function(parts.network)
         try:
-            proto, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
+            proto, _ = tf2onnx.convert.from_function(
+                function, input_signature=[spec], opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+            )
         except (ValueError, RuntimeError, KeyError) as error:  # tf2onnx has no error of its own for it
             raise ModelError(f"ONNX can't hold this network: {str(error)[:300]}") from error
         # The converter names what comes out after its own count.

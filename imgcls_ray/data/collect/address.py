@@ -8,6 +8,15 @@ from urllib.parse import SplitResult, quote, urlsplit
 from imgcls_ray.data.collect.errors import Again, FetchError
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
+_GLOBAL = ipaddress.IPv6Network("2000::/3")
+"""What IANA gives out of IPv6; Python also calls global what lies outside, as ::127.0.0.1 and fec0::1 do."""
+_SPECIAL = (
+    ipaddress.ip_network("192.0.0.0/24"),  # IETF protocol assignments (RFC 6890)
+    ipaddress.ip_network("192.88.99.0/24"),  # relays of 6to4, given up (RFC 7526)
+    ipaddress.ip_network("168.63.129.16/32"),  # Azure's services to its own machines
+    ipaddress.ip_network("3fff::/20"),  # documentation (RFC 9637)
+)
+"""Ranges that Python 3.11 calls global and nobody serves pictures from."""
 _PATH = "%/:=&?~#+!$,;'@()*[]|"
 
 
@@ -46,7 +55,9 @@ def may_be_asked(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return may_be_asked(str(inner))
-    return ip.is_global and not ip.is_multicast
+        if ip not in _GLOBAL:
+            return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _SPECIAL)
 
 
 def resolve(host: str, port: int, allow_private: bool) -> list[str]:
@@ -68,18 +79,21 @@ def resolve(host: str, port: int, allow_private: bool) -> list[str]:
 
 
 def connect(addresses: list[str], port: int, timeout: float) -> socket.socket:
-    """A connection to the first address that takes one. Names are not looked up again: the second answer of a name
-    server could be another than the one that was checked (DNS rebinding).
+    """A connection to the first address that takes one, all tried within `timeout` seconds.
+
+    Names are not looked up again: the second answer of a name server could be another than the one that was checked
+    (DNS rebinding).
 
     Raises:
         OSError: that of the last address.
     """
+    each = timeout / len(addresses)
     for address in addresses[:-1]:
         try:
-            return socket.create_connection((address, port), timeout)
+            return socket.create_connection((address, port), each)
         except OSError:
             continue
-    return socket.create_connection((addresses[-1], port), timeout)
+    return socket.create_connection((addresses[-1], port), each)
 
 
 def _ascii(host: str) -> str:

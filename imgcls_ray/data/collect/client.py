@@ -121,7 +121,7 @@ class Client:
             self._check_stop()
             if late is None:
                 self.pace.answered(parts.netloc, False)
-            raise _network_error(error, end) from error
+            raise network_error(error, end) from error
 
     def _answer(self, exchange: Exchange, limits: Limits, host: str) -> bytes | str:
         answer = exchange.answer
@@ -129,7 +129,7 @@ class Client:
         if answer.status in _REDIRECTS and location:
             return location
         if answer.status == 200:
-            return _body(answer, limits)
+            return read_body(answer, limits)
         if answer.status in _PASSING or answer.status >= 500:
             wait = _retry_after(answer.headers.get("Retry-After"))
             if wait is None and answer.status == 429:
@@ -144,7 +144,13 @@ class Client:
             raise Stopped
 
 
-def _body(answer: http.client.HTTPResponse, limits: Limits) -> bytes:
+def read_body(answer: http.client.HTTPResponse, limits: Limits) -> bytes:
+    """The body of an answer, counted while it is read.
+
+    Raises:
+        FetchError: it has too many bytes or too few, or `limits.check` does not like it.
+        OSError, http.client.HTTPException: as the network gives it.
+    """
     told = answer.length  # None for a chunked answer, whose end http.client checks itself
     too_large = FetchError(f"too many bytes (above {limits.size})", Again.LATER)
     if told is not None and told > limits.size:
@@ -178,7 +184,8 @@ def _retry_after(value: str | None) -> float | None:
         return None
 
 
-def _network_error(error: Exception, end: float) -> FetchError:
+def network_error(error: Exception, end: float) -> FetchError:
+    """What an exception of the network means; `end` is the time (monotonic) at which it was cut."""
     if isinstance(error, TimeoutError) or time.monotonic() >= end:
         return FetchError("time-out", Again.NOW)
     if isinstance(error, ssl.SSLCertVerificationError):

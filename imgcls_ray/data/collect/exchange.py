@@ -29,12 +29,13 @@ class Exchange:
 
 
 class Exchanges:
-    """Opens exchanges, and can cut all that are open. Proxies of the environment are used, TLS is verified."""
+    """Opens exchanges, and can cut all that are open. TLS is verified."""
 
-    def __init__(self, allow_private: bool) -> None:
+    def __init__(self, allow_private: bool, proxies: bool = True) -> None:
+        """`proxies`: whether those of the environment are used; a proxy looks names up again by itself."""
         self._allow_private = allow_private
         self._tls = ssl.create_default_context()
-        self._proxies = getproxies()
+        self._proxies = getproxies() if proxies else {}
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
 

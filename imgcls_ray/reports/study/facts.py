@@ -66,6 +66,7 @@ def study_report(study: optuna.Study) -> StudyReport:
         test=result.get("test"),
         second=f"{second.words}, {second.unit}" if second else None,
         front=tuple(sorted((row for row in table if row.front), key=lambda row: row.second or 0.0)),
+        sizes={int(number): size for number, size in (result.get("parameters") or {}).items() if size},
         reasons=_reasons(study),
         importance_note=note,
     )

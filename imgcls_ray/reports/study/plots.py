@@ -1,13 +1,13 @@
 """Optuna's plots of a study, in the page's dress."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import optuna
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import EngFormatter, Formatter, MaxNLocator
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -26,7 +26,7 @@ LEAST = 5
 SLICES = 12
 """Parameters that get a slice, the most important first."""
 WIDELY = 20
-"""How many times as long the longest trial takes where the axis of seconds is logarithmic."""
+"""How many times as much the costliest trial takes where the axis of cost is logarithmic."""
 WIDE, NARROW = 9.4, 3.3
 """Inches: a plot over the whole page, and one of three beside each other."""
 FLAT, LETTERS = 4, 28
@@ -72,6 +72,9 @@ class _Painter:
         if len({row.seconds for row in self._timed()}) > 1:
             words = f"{report.words} of each trial against the seconds of its training"
             yield drawn("cost", words, (WIDE, 3.2), self._cost)
+        if len({report.sizes[row.number] for row in self._sized()}) > 1:
+            words = f"{report.words} of each trial against the parameters of its network"
+            yield drawn("size", words, (WIDE, 3.2), self._size)
         judged = [one for one in report.parameters if one.importance is not None]
         if judged:
             words = "importance: " + ", ".join(f"{one.name} {one.importance:.2f}" for one in judged)
@@ -125,21 +128,33 @@ class _Painter:
         return axes
 
     def _timed(self) -> list[TrialRow]:
-        """The trials that ended with a value, the shortest first."""
-        rows = [row for row in trial_rows(self._study_as_it_is) if row.value is not None and row.seconds]
-        return sorted(rows, key=lambda row: row.seconds or 0.0)
+        """The trials that ended with a value."""
+        return [row for row in trial_rows(self._study_as_it_is) if row.value is not None and row.seconds]
+
+    def _sized(self) -> list[TrialRow]:
+        """Those of them whose networks were counted."""
+        return [row for row in self._timed() if row.number in self._report.sizes]
 
     def _cost(self) -> Any:
-        rows, best = self._timed(), [max, min][self._study.direction == StudyDirection.MINIMIZE]
-        seconds, values = [row.seconds or 0.0 for row in rows], [row.value or 0.0 for row in rows]
+        return self._against([(row.seconds or 0.0, row) for row in self._timed()], "seconds of training", "{x:g}")
+
+    def _size(self) -> Any:
+        costs = [(self._report.sizes[row.number], row) for row in self._sized()]
+        return self._against(costs, "parameters of the network", EngFormatter())
+
+    def _against(self, costs: Sequence[tuple[float, TrialRow]], label: str, marks: str | Formatter) -> Any:
+        """The values against what they cost, with the best one that can be had for so much."""
+        best = [max, min][self._study.direction == StudyDirection.MINIMIZE]
+        ordered = sorted(costs, key=lambda one: one[0])
+        across, values = [cost for cost, _ in ordered], [row.value or 0.0 for _, row in ordered]
         axes = dress(Figure().add_subplot())
-        paint(axes.scatter(seconds, values), [self._colour(row.number) for row in rows])
+        paint(axes.scatter(across, values), [self._colour(row.number) for _, row in ordered])
         so_far = list(accumulate(values, best))
-        axes.step(seconds, so_far, where="post", color=LEADER, linewidth=1.5, alpha=0.8, zorder=0.9)
-        if seconds[-1] > WIDELY * seconds[0]:
+        axes.step(across, so_far, where="post", color=LEADER, linewidth=1.5, alpha=0.8, zorder=0.9)
+        if across[-1] > WIDELY * across[0]:
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.set(xlabel="seconds of training", ylabel=self._report.words)
+        axes.xaxis.set_major_formatter(marks)
+        axes.set(xlabel=label, ylabel=self._report.words)
         return axes
 
     def _importance(self) -> Any:

@@ -78,6 +78,8 @@ class StudyReport:
     """The second objective for the reader, with its unit; None where there is none."""
     front: tuple[TrialRow, ...]
     """The trials that no other beats in both objectives, the smallest first."""
+    sizes: Mapping[int, int]
+    """Weights of a trial's network, trained or not, by its number; counted when the study ends."""
     reasons: tuple[Reason, ...]
     importance_note: str | None
     """Why there is no importance."""
