@@ -12,6 +12,9 @@ from serve.record.meters import Meters
 
 logger = logging.getLogger("serve")
 
+_LONGEST = 32
+"""Looks that pass, at the most, before a version that was refused is loaded again: loading takes CPU from answers."""
+
 
 class Follower:
     """Looks every few seconds, in a thread of its own.
@@ -32,6 +35,9 @@ class Follower:
         self._before: Served | None = None
         self._told: str | None = None
         """What went wrong last, so that it is told once."""
+        self._tried: Located | None = None
+        self._pause, self._passing = 1, 0
+        """Looks that pass after the next refusal, and that have yet to pass after the last."""
         if arm.served:
             meters.serves(arm.name, arm.served.name, arm.served.version)
 
@@ -57,6 +63,11 @@ class Follower:
             if now and (found.version, found.path) == (now.version, now.path):
                 self._told = None
                 return
+            if found == self._tried and self._passing:
+                self._passing -= 1
+                return
+            self._pause = min(2 * self._pause, _LONGEST) if found == self._tried else 1
+            self._tried, self._passing = found, self._pause
             again = self._before if self._before and self._before.path == found.path else None
             self._change(now, again or self._load(found))
         except ImgclsError as error:
@@ -78,7 +89,7 @@ class Follower:
             return None
 
     def _change(self, now: Served | None, then: Served) -> None:
-        self._arm.served, self._before, self._told = then, now, None
+        self._arm.served, self._before, self._told, self._tried = then, now, None, None
         self._meters.serves(self._arm.name, then.name, then.version)
         kept = f"; version {now.version} is kept" if now else ""
         logger.warning("Version %s is the %s now%s", then.version, self._arm.name, kept)

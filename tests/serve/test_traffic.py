@@ -116,12 +116,16 @@ def test_answers_name_the_arms_version_and_are_all_its_own(client: TestClient, p
     assert 'imgcls_predict_seconds_count{arm="canary"}' in text
 
 
-def test_who_names_a_version_gets_it(client: TestClient, predictor: Predictor) -> None:
-    predictor.traffic = Traffic(predictor.champion, Arm("canary", served(Contrary(), "2")), 1.0)
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_who_names_a_version_gets_it(client: TestClient, predictor: Predictor, weight: float) -> None:
+    predictor.traffic = Traffic(predictor.champion, Arm("canary", served(Contrary(), "2")), weight)
     body = {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": [_base64(picture_bytes())]}]}
-    named = client.post("/v2/models/brightness/versions/1/infer", json=body)
-    assert (named.status_code, named.json()["model_version"]) == (200, "1")
-    assert client.post("/v2/models/brightness/infer", json=body).json()["model_version"] == "2"
+    for number in ("1", "2"):
+        named = client.post(f"/v2/models/brightness/versions/{number}/infer", json=body)
+        assert (named.status_code, named.json()["model_version"]) == (200, number)
+    assert client.post("/v2/models/brightness/versions/3/infer", json=body).status_code == 404
+    chosen = client.post("/v2/models/brightness/infer", json=body).json()["model_version"]
+    assert chosen == ("2" if weight else "1")
 
 
 def _base64(data: bytes) -> str:
