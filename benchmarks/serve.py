@@ -14,6 +14,7 @@ import argparse
 import io
 import os
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--rivals-python", default=sys.executable, help="the interpreter that has the rivals installed")
     parser.add_argument("--options", default=f"--cpus {os.cpu_count()}", help="of `imgcls serve`")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # by way of the servers' ends
     seconds = 0.5 if options.quick else options.seconds
     named = {"predict": PREDICT, "function": FUNCTION, "lit": LIT, "bento": BENTO}
     rivals = [FUNCTION] if options.quick else [named[name] for name in options.rivals.split(",") if name]
@@ -83,7 +85,8 @@ def main() -> None:
         # TensorFlow and OpenVINO in processes of their own, so that nothing of them is left beside the servers.
         apart(write, bundle, options.weights)
         limit = apart(limit_of, bundle, small, 20 if options.quick else 500)
-        print(f"{BACKBONE} at {SIDE} px; JPEG of 512x384, {len(small):,} bytes; {os.cpu_count()} CPUs")
+        sizes = f"JPEG of 512x384, {len(small):,} bytes, and of 12 megapixels, {len(large):,} bytes"
+        print(f"{BACKBONE} at {SIDE} px; {sizes}; {os.cpu_count()} CPUs")
         print(
             f"decode {limit.decode * 1e3:.2f} ms + predict {limit.predict * 1e3:.2f} ms, alone; "
             f"both take {limit.cpu * 1e3:.2f} ms of CPU"
@@ -109,7 +112,7 @@ def summary(us: Figures, beside: dict[str, Figures], limit: Limit) -> None:
     rate = us.many.rate
     for name, them in beside.items():
         asked = "asked 10" if name == PREDICT.name else "asked 2, of the best"
-        print(f"ours is {rate / them.many.rate:6.2f} times {name} ({asked})")
+        print(f"ours is {rate / them.many.rate:6.2f} times {name}, {them.cpu / us.cpu:.2f} times by CPU ({asked})")
     top = (os.cpu_count() or 1) / limit.seconds
     print(f"limit {top:.0f} requests/s ({top / rate:.2f} times ours): ours reaches {rate / top:.2f} of it (asked 0.6)")
     print(
@@ -157,7 +160,9 @@ def picture(folder: Path | None, width: int, height: int, quality: int) -> bytes
         image = Image.open(found).convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
     else:
         rng, total = np.random.default_rng(0), np.zeros((height, width, 3), np.float32)
-        for cells, strength in ((4, 60.0), (16, 30.0), (64, 15.0), (128, 10.0)):
+        for cells, strength in ((4, 60.0), (16, 30.0), (64, 15.0), (128, 10.0), (1024, 10.0)):
+            if cells > width:
+                continue  # finer than the picture's pixels
             grain = rng.normal(0, strength, (cells * 3 // 4, cells, 3)).astype(np.float32)
             for channel in range(3):
                 layer = Image.fromarray(grain[..., channel]).resize((width, height), Image.Resampling.BICUBIC)
