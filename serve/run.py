@@ -16,6 +16,7 @@ from serve.guard.keys import VARIABLE, ApiKeys
 from serve.ingress.choice import Ingress, haproxy_binary, required_binary
 from serve.ingress.environment import haproxy_environment, plain_environment
 from serve.port import free_port
+from serve.record.keeping import make_folders
 from serve.settings import ServeSettings
 
 _APPLICATION = "imgcls"
@@ -69,6 +70,7 @@ def run(
         SettingsError: the port is taken, the host is not one of this machine's, API keys are asked for and there
             are none, or an ingress is asked for that can't be had.
         ModelError: there is no such bundle, or it fails its checks. Nothing has been started then.
+        StorageError: the folder for kept pictures can't be made.
         ClusterError: the cluster can't be joined, has too little free, or runs Ray Serve already.
     """
     from serve.model.loading import check, find
@@ -81,6 +83,8 @@ def run(
     with _until_stopped():
         if address == LOCAL:
             port = free_port(host, port)
+            if settings.keep:  # told here, and not by a replica that does not start
+                make_folders(Path(settings.keep))
         located = find(settings)
         bundle = located.path
         check(bundle)

@@ -174,7 +174,8 @@ def write_bundle(
             (draft / CARD_PAGE).write_text(card.to_markdown(labels.names, calibration), encoding="utf-8")
             write_golden(draft / GOLDEN, golden, calibration.apply(load_engine(model).predict(golden)))
             if portable:
-                engines.write_program(draft, (with_features(model) if reference else None) or model)
+                taps = with_features(model) if reference and reference.mean else None
+                engines.write_program(draft, taps or model)
             write_checksums(draft)
             bundle = load_bundle(draft, engine="tensorflow")
             if (draft / PROGRAM).is_file() or card.inference.engine == "openvino":

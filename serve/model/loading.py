@@ -70,43 +70,47 @@ def load_predictor(settings: ServeSettings) -> Predictor:
 def follow(predictor: Predictor, settings: ServeSettings, meters: Meters) -> None:
     """Let each arm of the predictor follow its alias; one that is a version or a folder stays what it is.
 
-    Canary and shadow are loaded meanwhile; until they are, and if they can't be, the champion answers alone.
+    Canary and shadow are loaded here, before the replica answers: an id that is the canary's is so from the start. If
+    they can't be, the champion answers alone.
     """
-    if settings.follow_seconds and _is_alias(settings.model):
-        _follower(predictor.champion, settings, meters).start(settings.follow_seconds)
     if settings.canary:
-        arm = Arm("canary")
-        predictor.traffic = Traffic(predictor.champion, arm, settings.canary_weight)
-        _follower(arm, settings, meters, settings.canary, predictor).start(_seconds(settings, settings.canary))
+        predictor.traffic = Traffic(predictor.champion, Arm("canary"), settings.canary_weight)
     if settings.shadow:
-        arm = Arm("shadow")
-        predictor.shadow = Shadow(arm, settings.shadow_share, predictor, meters)
-        _follower(arm, settings, meters, settings.shadow).start(_seconds(settings, settings.shadow))
+        predictor.shadow = Shadow(Arm("shadow"), settings.shadow_share, predictor, meters)
+    for arm in predictor.arms:
+        follower = _follower(arm, predictor, settings, meters)
+        if arm.served is None:
+            follower.look()
+        if settings.follow_seconds and _is_alias(_named(arm, settings)):
+            follower.start(settings.follow_seconds)
 
 
-def _follower(
-    arm: Arm, settings: ServeSettings, meters: Meters, model: str | None = None, alike: Predictor | None = None
-) -> Follower:
-    """With `alike` only a version with the same classes as its champion is let in."""
+def _follower(arm: Arm, predictor: Predictor, settings: ServeSettings, meters: Meters) -> Follower:
+    """A version that another arm has is not loaded again; a canary with other classes than the champion is refused."""
+    other = None if arm.name == "champion" else _named(arm, settings)
 
     def loaded(found: Located) -> Served:
-        served = load(found, settings)
-        if alike and served.labels != alike.served.labels:
+        there = [each.served for each in predictor.arms if each.served]
+        same = [one for one in there if (one.version, one.path) == (found.version, found.path)]
+        served = same[0] if same else load(found, settings)
+        known = predictor.served.labels
+        if arm.name == "canary" and served.labels != known:
             raise ModelError(
-                f"A canary knows the champion's classes, {len(alike.served.labels)} of them, since clients do not know "
+                f"A canary knows the champion's classes, {len(known)} of them, since clients do not know "
                 f"which of the two answers; this one knows {len(served.labels)}, or others: try it as the shadow."
             )
         return served
 
-    return Follower(arm, meters, lambda: find(settings, model), loaded)
+    return Follower(arm, meters, lambda: find(settings, other), loaded)
+
+
+def _named(arm: Arm, settings: ServeSettings) -> str:
+    """What the settings say is in an arm."""
+    return {"champion": settings.model, "canary": settings.canary, "shadow": settings.shadow}[arm.name] or ""
 
 
 def _is_alias(model: str) -> bool:
     return model.startswith("models:") and "@" in model
-
-
-def _seconds(settings: ServeSettings, model: str) -> float:
-    return settings.follow_seconds if _is_alias(model) else 0.0
 
 
 def load_explainer(path: Path, settings: ServeSettings) -> Explainer:

@@ -43,6 +43,12 @@ class Predictor:
             raise RuntimeError("a service has a champion from its start")
         return served
 
+    @property
+    def arms(self) -> list[Arm]:
+        """All that there are, the champion first."""
+        shadow = self.shadow.arm if self.shadow else None
+        return [arm for arm in (self.champion, self.traffic.canary, shadow) if arm]
+
     def warm_up(self) -> None:
         """Run the model once in each batch size; from here on the service is ready."""
         self.served.bundle.engine.warm_up()

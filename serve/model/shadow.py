@@ -39,8 +39,9 @@ class Shadow:
         threading.Thread(target=self._run, name="shadow", daemon=True).start()
 
     def offer(self, pictures: list[bytes], answers: list[Answer]) -> None:
-        """Pictures that were answered so. Returns at once."""
-        if self.arm.served is None or not answers or random.random() >= self._share:  # noqa: S311 - a sample, no secret
+        """Pictures that were answered so. Returns at once; nothing is compared with itself."""
+        served = self.arm.served
+        if served is None or served is self._predictor.served or random.random() >= self._share:  # noqa: S311 - a sample, no secret
             return
         try:
             self._waiting.put_nowait(_Asked(pictures, answers))

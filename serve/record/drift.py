@@ -14,8 +14,6 @@ from serve.record.window import Window
 
 LEAST = 50
 """Pictures below which nothing is said: less is all chance."""
-_VERSIONS = 2
-"""That have a window at a time: the one that answers, and one beside it or before it."""
 State = Literal["steady", "drift", "too_few", "no_reference"]
 
 
@@ -34,12 +32,12 @@ class Compared:
 
 
 class Drift(Collector):
-    """Of one replica: a window for each version that answers, empty when it begins to."""
+    """Of one replica: a window of the version that answers; with another version it begins anew."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._windows: list[tuple[object, str, Window]] = []
-        """With the model and its version; the one that answered last stands last."""
+        self._of: tuple[object, str, Window] | None = None
+        """The model, its version, its window."""
 
     def seen(
         self, model: object, version: str | None, reference: Reference, probabilities: np.ndarray, features: np.ndarray
@@ -48,12 +46,12 @@ class Drift(Collector):
         window = self.window(model)
         if window is None:
             window = Window(reference, self.size)
-            self._windows = [*self._windows[1 - _VERSIONS :], (model, version or "", window)]
+            self._of = (model, version or "", window)
         window.add(probabilities, features, time.time())
 
     def window(self, model: object) -> Window | None:
-        """That of a model; None where it has not answered yet."""
-        return next((window for known, _, window in self._windows if known is model), None)
+        """That of a model; None where it was not the last one to answer."""
+        return self._of[2] if self._of and self._of[0] is model else None
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """As prometheus_client asks for it."""
@@ -64,7 +62,8 @@ class Drift(Collector):
         limit = GaugeMetricFamily(
             "imgcls_drift_limit", "Distance that 1 of 1000 such windows exceeds by chance.", labels=["version", "of"]
         )
-        for _, version, window in self._windows:
+        if self._of:
+            _, version, window = self._of
             pictures.add_metric([version], window.pictures)
             for kind, found in compared(window).items():
                 distance.add_metric([version, kind], found.distance)

@@ -65,9 +65,7 @@ class Keeper:
             raise RuntimeError("nothing is to be kept")
         self._folder, self._settings, self._tell = Path(settings.keep), settings, tell
         self._pictures = self._folder / PICTURES
-        with storing(self._folder):
-            for folder in (self._folder, self._pictures):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(self._folder)
         self._chance = np.random.default_rng()
         self._queue: Queue[Kept] = Queue(_WAITING)
         self._lock = threading.Lock()
@@ -169,6 +167,17 @@ class Keeper:
     def _done(self, size: int) -> None:
         with self._lock:
             self._waiting_bytes -= size
+
+
+def make_folders(folder: Path) -> None:
+    """Make the folder, for its owner only, and that of its pictures.
+
+    Raises:
+        StorageError: it can't be made.
+    """
+    with storing(folder):
+        for each in (folder, folder / PICTURES):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def now() -> datetime:

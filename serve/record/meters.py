@@ -74,19 +74,23 @@ class Meters:
         )
         self._models: dict[str, tuple[str, str, str]] = {}
         self._refused = Counter(
-            "imgcls_versions_refused", "Versions that failed their checks.", ["version"], registry=self._registry
+            "imgcls_versions_refused", "Versions that failed their checks.", ["arm", "version"], registry=self._registry
         )
 
     def serves(self, arm: str, name: str, version: str | None) -> None:
         """This version is in this arm from now on."""
-        if before := self._models.pop(arm, None):
-            self._model.remove(*before)
+        self.empties(arm)
         self._models[arm] = (arm, name, version or "")
         self._model.labels(*self._models[arm]).set(1)
 
-    def refuses(self, version: str | None) -> None:
+    def empties(self, arm: str) -> None:
+        """Nothing is in this arm."""
+        if before := self._models.pop(arm, None):
+            self._model.remove(*before)
+
+    def refuses(self, arm: str, version: str | None) -> None:
         """This version, or the registry itself, is not as it must be."""
-        self._refused.labels(version or "").inc()
+        self._refused.labels(arm, version or "").inc()
 
     def in_work(self) -> AbstractContextManager[object]:
         """For as long as a request is being answered."""

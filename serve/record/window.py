@@ -29,7 +29,12 @@ class Window:
         self._sum, self._squares = np.zeros(len(self._centre)), np.zeros(len(self._centre))
 
     def add(self, probabilities: np.ndarray, features: np.ndarray, time: float) -> None:
-        """One more picture: (K,), (F,), and seconds since 1970."""
+        """One more picture: (K,), (F,), and seconds since 1970.
+
+        One whose features are no numbers does not count: sums that hold it would be none either, for good.
+        """
+        if not np.isfinite(features).all():
+            return
         place = self._next
         if self.pictures == self.size:
             self._count(place, -1)

@@ -9,6 +9,7 @@ from serve.errors import RequestRefused
 from serve.model.answer import Answer
 from serve.model.predictor import Predictor
 from serve.model.served import Arm, Served
+from serve.model.traffic import Chosen
 from serve.record.drift import Drift
 from serve.record.keeping import Keeper, Kept, now
 from serve.record.meters import Meters
@@ -25,11 +26,11 @@ class Answering:
         self._keeper = Keeper(settings, meters.kept) if settings.keep else None
 
     async def answers(
-        self, request: Request, pictures: list[bytes], champion: bool = False
+        self, request: Request, pictures: list[bytes], chosen: Chosen | None = None
     ) -> list[Answer | ImgclsError]:
         """The answer to each picture, or why it has none; all of them by one version of the model, which is told.
 
-        With `champion` no other arm is asked.
+        `chosen` is the arm to ask, by default that of the request's id.
 
         Raises:
             RequestRefused: 422, there are more than `max_pictures`.
@@ -37,13 +38,11 @@ class Answering:
         if len(pictures) > self._most:
             raise RequestRefused(422, f"A request has at most {self._most} pictures; received {len(pictures)}.")
         traffic, stages = self.predictor.traffic, request.state.stages
-        arm, served = traffic.arm_for(request.state.request_id)
-        if champion:
-            arm, served = traffic.champion, self.predictor.served
+        arm, served = chosen or traffic.arm_for(request.state.request_id)
         try:
             answers = await self.predictor.classify(served, pictures, stages)
         except Exception:
-            if arm is traffic.champion:
+            if chosen or arm is traffic.champion:
                 raise
             # Whatever a canary does, it may not cost an answer.
             logger.exception("The canary, version %s, failed; the champion answers", served.version)

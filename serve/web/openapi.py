@@ -62,6 +62,42 @@ BODY: dict[str, Any] = {
     },
 }
 
+TENSORS: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "inputs": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 1,
+                        "items": {
+                            "type": "object",
+                            "required": ["name", "datatype", "shape", "data"],
+                            "properties": {
+                                "name": {"const": "image"},
+                                "datatype": {"const": "BYTES"},
+                                "shape": {"type": "array", "items": {"type": "integer"}},
+                                "data": {"type": "array", "minItems": 1, "items": _BASE64},
+                            },
+                        },
+                    },
+                },
+            },
+            "examples": {
+                "one": {
+                    "summary": "One picture",
+                    "value": {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [_TINY]}]},
+                },
+            },
+        },
+    },
+}
+
 BY_URL = {
     "_502": "The server of the picture's 'url' gave no picture.",
     "_504": "It did not give it in time.",

@@ -1,6 +1,7 @@
 """A bundle with reference statistics: a checked file, and features behind its probabilities."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -65,6 +66,17 @@ def test_openvino_gives_them_too(path: Path, tmp_path: Path, reference: Referenc
     assert (bundle.engine.name, bundle.reference) == ("openvino", reference)
     found = np.stack(bundle.answers_of(list(IMAGES)))  # type: ignore[arg-type]
     assert found[:, 3:] == pytest.approx(pooled(), abs=1e-4)
+
+
+def test_features_that_never_differed_are_not_given_out(tmp_path: Path, reference: Reference) -> None:
+    limits = {kind: limit for kind, limit in reference.limits.items() if kind != "embedding"}
+    without = replace(reference, mean=(), deviation=(), limits=limits)
+    write_bundle(tmp_path / "b", tiny_model(), LABELS, PIXELS, CARD, golden(), CALIBRATION, without, portable=True)
+    bundle = load_bundle(tmp_path / "b")
+    assert bundle.engine.name == "openvino"
+    [row] = bundle.answers_of([IMAGES[0]])
+    assert isinstance(row, np.ndarray)
+    assert row.shape == (3,)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_pictures_like_the_held_out_ones_are_steady_and_others_drift(client: Tes
     assert told["imgcls_drift_limit", "embedding", "3"] == pytest.approx(one["limit"])
 
 
-def test_another_version_begins_a_window_of_its_own(
+def test_the_window_begins_anew_with_each_version_that_takes_over(
     client: TestClient, predictor: Predictor, reference: Reference
 ) -> None:
     ask(client, 1, 8)
@@ -96,8 +96,10 @@ def test_another_version_begins_a_window_of_its_own(
     assert (found["model"]["version"], found["pictures"]) == ("4", 0)
     ask(client, 1, 4)
     assert client.get("/drift").json()["pictures"] == 4
-    predictor.champion.served = first
+    predictor.champion.served = first  # after a rollback what it answered before is long ago
+    ask(client, 1, 8)
     assert client.get("/drift").json()["pictures"] == 8
+    assert [key for key in figures(client) if key[0] == "imgcls_drift_pictures"] == [("imgcls_drift_pictures", "3")]
 
 
 def test_a_bundle_without_statistics_says_so(settings: ServeSettings) -> None:
@@ -123,3 +125,11 @@ def test_a_window_holds_the_newest_pictures_only(reference: Reference) -> None:
     assert summary.confidence.tolist() == np.bincount(bins, minlength=len(reference.confidence)).tolist()
     assert summary.mean == pytest.approx(last[:, 2:].mean(axis=0), abs=1e-6)
     assert summary.deviation == pytest.approx(last[:, 2:].std(axis=0), abs=1e-6)
+
+
+def test_features_that_are_no_numbers_do_not_count(reference: Reference) -> None:
+    window = Window(reference, 7)
+    [row] = rows(np.array([0.3]))
+    window.add(row[:2], row[2:], 1)
+    window.add(row[:2], np.array([np.inf, 3], np.float32), 2)
+    assert (window.pictures, np.isfinite(window.summary().mean).all()) == (1, True)

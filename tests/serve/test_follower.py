@@ -100,10 +100,28 @@ def test_a_bad_version_is_refused_and_told_once(
     assert [record.message for record in caplog.records] == [
         "Version 2 is refused as the champion, version 1 goes on: Its golden pictures differ."
     ]
-    assert b'imgcls_versions_refused_total{version="2"} 1.0' in meters.page()
+    assert b'imgcls_versions_refused_total{arm="champion",version="2"} 1.0' in meters.page()
     registry.version = "3"
     follower.look()
     assert predictor.served.version == "3"
+
+
+def test_a_refused_version_is_tried_again_less_and_less_often(
+    registry: Registry, predictor: Predictor, follower: Follower
+) -> None:
+    registry.version, registry.bad = "2", {"2"}
+    tried = []
+    for look in range(100):
+        follower.look()
+        tried += [look] * (len(registry.loaded) - len(tried))
+    assert tried == [0, 2, 5, 10, 19, 36, 69]
+    registry.bad = set()
+    for _ in range(33):
+        follower.look()
+    assert predictor.served.version == "2"
+    registry.version, registry.bad = "3", {"3"}
+    follower.look()
+    assert registry.loaded[-1] == "3"  # another one is tried at once
 
 
 def test_a_registry_that_is_away_changes_nothing(

@@ -17,6 +17,7 @@ from imgcls_ray.errors import StorageError
 from serve.model.predictor import Predictor
 from serve.record import keeping
 from serve.record.keeping import COLUMNS, Keeper, Kept
+from serve.run import run
 from serve.settings import ServeSettings
 from serve.web.app import build_app
 from tests.serve.conftest import picture_bytes
@@ -164,3 +165,10 @@ def test_a_folder_that_can_t_be_made_is_told_at_the_start(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="kept"):
         keeper(tmp_path / "file" / "kept")
+
+
+def test_such_a_folder_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="kept"):
+        run(ServeSettings(model="m", keep=str(tmp_path / "file" / "kept")), print, port=0)

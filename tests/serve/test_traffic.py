@@ -11,6 +11,7 @@ from imgcls_ray.data.labels import Labels
 from imgcls_ray.errors import ModelError
 from imgcls_ray.tracking.registry import Located
 from serve.model import loading
+from serve.model.follower import Follower
 from serve.model.predictor import Predictor
 from serve.model.served import Arm, Served
 from serve.model.shadow import Shadow
@@ -115,12 +116,16 @@ def test_answers_name_the_arms_version_and_are_all_its_own(client: TestClient, p
     assert 'imgcls_predict_seconds_count{arm="canary"}' in text
 
 
-def test_who_names_a_version_gets_it(client: TestClient, predictor: Predictor) -> None:
-    predictor.traffic = Traffic(predictor.champion, Arm("canary", served(Contrary(), "2")), 1.0)
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_who_names_a_version_gets_it(client: TestClient, predictor: Predictor, weight: float) -> None:
+    predictor.traffic = Traffic(predictor.champion, Arm("canary", served(Contrary(), "2")), weight)
     body = {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": [_base64(picture_bytes())]}]}
-    named = client.post("/v2/models/brightness/versions/1/infer", json=body)
-    assert (named.status_code, named.json()["model_version"]) == (200, "1")
-    assert client.post("/v2/models/brightness/infer", json=body).json()["model_version"] == "2"
+    for number in ("1", "2"):
+        named = client.post(f"/v2/models/brightness/versions/{number}/infer", json=body)
+        assert (named.status_code, named.json()["model_version"]) == (200, number)
+    assert client.post("/v2/models/brightness/versions/3/infer", json=body).status_code == 404
+    chosen = client.post("/v2/models/brightness/infer", json=body).json()["model_version"]
+    assert chosen == ("2" if weight else "1")
 
 
 def _base64(data: bytes) -> str:
@@ -180,17 +185,82 @@ def test_a_slow_shadow_is_dropped_not_waited_for(client: TestClient, predictor: 
     predictor.shadow.join()
 
 
-def test_canary_and_shadow_are_loaded_beside(
-    predictor: Predictor, meters: Meters, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = threading.Event()
-    monkeypatch.setattr(loading, "locate", lambda model, *_: Located(Path(model), "2"))
-    monkeypatch.setattr(loading, "load", lambda found, _settings: served(_at(found.path), found.version))
-    before = meters.serves
-    monkeypatch.setattr(meters, "serves", lambda *told: (before(*told), loaded.set()))
-    loading.follow(predictor, ServeSettings(model="/b", canary="/c", canary_weight=1.0), meters)
-    assert loaded.wait(30)
-    assert predictor.traffic.arm_for("a")[1].path == Path("/c")
+class Registry:
+    """Where each name leads, and what was loaded."""
+
+    def __init__(self, **versions: str) -> None:
+        self.versions, self.loaded = versions, list[str]()
+
+    def locate(self, model: str, *_: object) -> Located:
+        if model.partition("@")[2] not in self.versions:
+            raise ModelError(f"There is no {model}.")
+        version = self.versions[model.partition("@")[2]]
+        return Located(Path(version), version)
+
+    def load(self, found: Located, _settings: ServeSettings) -> Served:
+        self.loaded.append(str(found.version))
+        return served(_at(found.path), str(found.version))
+
+    def followers(self, monkeypatch: pytest.MonkeyPatch, settings: ServeSettings) -> tuple[Predictor, list[Follower]]:
+        """A replica that has started, and what follows its arms."""
+        monkeypatch.setattr(loading, "locate", self.locate)
+        monkeypatch.setattr(loading, "load", self.load)
+        started: list[Follower] = []
+        monkeypatch.setattr(Follower, "start", lambda follower, _: started.append(follower))
+        predictor, meters = loading.load_predictor(settings), Meters()
+        loading.follow(predictor, settings, meters)
+        return predictor, started
+
+
+TRIED = ServeSettings(
+    model="models:/m@champion", canary="models:/m@candidate", canary_weight=0.3, shadow="models:/m@candidate"
+)
+
+
+def arms(predictor: Predictor) -> list[str | None]:
+    return [arm.served.version if arm.served else None for arm in predictor.arms]
+
+
+def test_an_id_has_its_arm_from_the_first_request_after_each_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(champion="1", candidate="2")
+    first, again = (registry.followers(monkeypatch, TRIED)[0] for _ in range(2))
+    versions = [first.traffic.arm_for(name)[1].version for name in IDS]
+    assert versions == [again.traffic.arm_for(name)[1].version for name in IDS]
+    assert set(versions) == {"1", "2"}
+
+
+def test_a_version_is_loaded_once_and_promoted_without_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(champion="1", candidate="2")
+    predictor, followers = registry.followers(monkeypatch, TRIED)
+    assert (arms(predictor), registry.loaded) == (["1", "2", "2"], ["1", "2"])
+    registry.versions["champion"] = "2"
+    for follower in followers:
+        follower.look()
+    assert (arms(predictor), registry.loaded) == (["2", "2", "2"], ["1", "2"])
+    assert all(predictor.traffic.arm_for(name)[0].name == "champion" for name in IDS)
+    registry.versions["champion"] = "1"
+    for follower in followers:
+        follower.look()
+    assert (arms(predictor), registry.loaded) == (["1", "2", "2"], ["1", "2"])
+
+
+def test_an_alias_that_is_taken_away_ends_its_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(champion="1", candidate="2")
+    predictor, followers = registry.followers(monkeypatch, TRIED)
+    kept = dict(registry.versions)
+    registry.versions.clear()
+    for _ in range(2):
+        for follower in followers:
+            follower.look()
+    assert arms(predictor) == ["1", None, None]
+    registry.versions |= kept
+    for follower in followers:
+        follower.look()
+    assert (arms(predictor), registry.loaded) == (["1", "2", "2"], ["1", "2"])
+
+
+def test_a_replica_starts_without_what_it_cannot_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert arms(Registry(champion="1").followers(monkeypatch, TRIED)[0]) == ["1", None, None]
 
 
 def _at(path: Path) -> BrightnessBundle:
@@ -200,12 +270,13 @@ def _at(path: Path) -> BrightnessBundle:
 
 
 def test_a_canary_with_other_classes_is_refused(
-    predictor: Predictor, meters: Meters, monkeypatch: pytest.MonkeyPatch
+    predictor: Predictor, meters: Meters, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = Contrary()
     other.labels = Labels(("light", "gloomy"))
+    monkeypatch.setattr(loading, "locate", lambda *_: Located(Path("/c"), "2"))
     monkeypatch.setattr(loading, "load", lambda *_: served(other, "2"))
-    arm = Arm("canary")
-    follower = loading._follower(arm, ServeSettings(model="/b"), meters, "/c", predictor)
-    with pytest.raises(ModelError, match="knows the champion's classes"):
-        follower._load(Located(Path("/c"), "2"))
+    loading.follow(predictor, ServeSettings(model="/b", canary="/c"), meters)
+    assert arms(predictor) == ["1", None]
+    assert "knows the champion's classes" in caplog.text
+    assert b'imgcls_versions_refused_total{arm="canary",version="2"} 1.0' in meters.page()
