@@ -165,11 +165,12 @@ def test_what_some_runtimes_can_not_take_is_put_another_way(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_format_takes_a_head_with_gelu(name: str, tmp_path: Path) -> None:
+def test_a_format_takes_what_convnext_is_made_of(name: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     pixels = keras.Input((16, 24, 3))
-    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 40, -3.0)(pixels))
-    x = keras.layers.Dense(8, activation="gelu")(x)
+    x = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 40, -3.0)(pixels))
+    x = keras.layers.Conv2D(4, 3, groups=4, strides=2, padding="same", bias_initializer="normal")(x)
+    x = keras.layers.Dense(8, activation="gelu")(keras.layers.Flatten()(x))
     model = keras.Model(pixels, keras.layers.Dense(3, activation="softmax")(x))
     bundle = write_bundle(tmp_path / "b", model, LABELS, PIXELS, CARD, HELD_OUT[:4])
     kind = exporter(name)

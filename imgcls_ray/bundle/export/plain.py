@@ -11,7 +11,8 @@ def plain(model: keras.Model) -> keras.Model:
 
     ONNX loses the constants of `Normalization`, which have no names in a TensorFlow graph; HDF5 files can't keep
     operations that are no layers (MobileNetV3's sums with numbers, the flip to BGR of ResNet and VGG), nor classes that
-    are no public layers (those of ConvNeXt and InceptionResNetV2).
+    are no public layers (those of ConvNeXt and InceptionResNetV2). A convolution in groups of one channel is compiled
+    by XLA in a TensorFlow graph, which ONNX can't hold: it is a depthwise one.
     """
     copies: dict[str, keras.layers.Layer] = {}
 
@@ -20,7 +21,9 @@ def plain(model: keras.Model) -> keras.Model:
             return layer
         other = _other_layer(layer)
         if other is None:
-            other = copies[layer.name] = type(layer).from_config(layer.get_config())
+            same = not _is_depthwise(layer)
+            other = type(layer).from_config(layer.get_config()) if same else _depthwise(layer)
+            copies[layer.name] = other
         return other
 
     def applied(operation: Any, *args: Any, **kwargs: Any) -> Any:
@@ -30,8 +33,28 @@ def plain(model: keras.Model) -> keras.Model:
     clone = keras.models.clone_model(model, clone_function=copied, call_function=applied)
     for layer in model.layers:
         if layer.name in copies:
-            copies[layer.name].set_weights(layer.get_weights())
+            weights = layer.get_weights()
+            if _is_depthwise(layer):  # (h, w, 1, channels) is (h, w, channels, 1) there
+                weights[0] = weights[0].transpose(0, 1, 3, 2)
+            copies[layer.name].set_weights(weights)
     return clone
+
+
+def _is_depthwise(layer: keras.layers.Layer) -> bool:
+    """Whether a convolution takes each channel by itself and gives one for it."""
+    return isinstance(layer, keras.layers.Conv2D) and 1 < layer.groups == layer.filters == layer.input.shape[-1]
+
+
+def _depthwise(layer: keras.layers.Conv2D) -> keras.layers.DepthwiseConv2D:
+    return keras.layers.DepthwiseConv2D(
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        dilation_rate=layer.dilation_rate,
+        activation=layer.activation,
+        use_bias=layer.use_bias,
+        name=layer.name,
+    )
 
 
 def _other_layer(layer: keras.layers.Layer) -> keras.layers.Layer | None:
