@@ -89,7 +89,15 @@ def local_ray(cpus: int | None = None) -> Iterator[None]:
         yield
 
 
-def bench(pictures: Path, weights: Path, folder: Path, quick: bool, views: int = 0, val_fraction: float = 0.1) -> Bench:
+def bench(
+    pictures: Path,
+    weights: Path,
+    folder: Path,
+    quick: bool,
+    views: int = 0,
+    val_fraction: float = 0.1,
+    split_seed: int = 0,
+) -> Bench:
     """Preprocess and embed below `folder`; Ray must run."""
     from imgcls_ray.config import PreprocessSettings, Size
     from imgcls_ray.data.preprocess import preprocess
@@ -99,7 +107,7 @@ def bench(pictures: Path, weights: Path, folder: Path, quick: bool, views: int =
     from imgcls_ray.training.job import TrialData
 
     side = QUICK_SIZE if quick else SIZE
-    settings = PreprocessSettings(image_size=Size(side, side), val_fraction=val_fraction)
+    settings = PreprocessSettings(image_size=Size(side, side), val_fraction=val_fraction, seed=split_seed)
     found = preprocess(list_source(str(pictures)), folder / "set", settings)
     resolved = resolve_weights(BACKBONE, (f"{BACKBONE}={weights}",))
     embeddings = embed(found, BACKBONE, resolved, folder / "embeddings", views=views)

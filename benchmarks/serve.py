@@ -79,7 +79,7 @@ def main() -> None:
     seconds = 0.5 if options.quick else options.seconds
     named = {"predict": PREDICT, "function": FUNCTION, "lit": LIT, "bento": BENTO}
     rivals = [FUNCTION] if options.quick else [named[name] for name in options.rivals.split(",") if name]
-    small, large = picture(options.data, 512, 384, 90), picture(options.data, 4000, 3000, 70)
+    small, large = picture(options.data, 512, 384, 90), picture(options.data, 4000, 3000, 60)
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder, "bundle")
         # TensorFlow and OpenVINO in processes of their own, so that nothing of them is left beside the servers.

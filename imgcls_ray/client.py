@@ -114,6 +114,9 @@ class Client:
             try:
                 got = self._http.request(method, self._url + path, params=params, content=body, headers=headers)
             except httpx.TransportError as error:
+                # A replica ended with the request in work; to ask twice does no harm.
+                if isinstance(error, httpx.RemoteProtocolError) and number < self._tries:
+                    continue
                 reason = str(error) or type(error).__name__
                 raise ClusterError(f"No service answers at {self._url}: {reason}.") from error
             if got.status_code < 400:

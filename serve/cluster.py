@@ -24,7 +24,8 @@ def ray_at(address: str, settings: ServeSettings) -> Iterator[None]:
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     # By default Serve kills its proxy after three times 5 s without an answer: on a busy machine before it is up.
     os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "30")
-    with cluster(address, settings.cpus if address == LOCAL else None, logs=True):
+    cpus = settings.cpus * max(settings.min_replicas, settings.max_replicas)
+    with cluster(address, cpus if address == LOCAL else None, logs=True):
         from ray import serve  # noqa: F401 - it sets the level of its logger when it is imported
 
         logging.getLogger("ray.serve").setLevel(logging.WARNING)

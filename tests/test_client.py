@@ -83,6 +83,20 @@ def test_a_busy_service_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
         busy.labels()
 
 
+def test_a_service_that_hangs_up_is_asked_again() -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if len(asked) == 1:
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        return httpx.Response(200, json={"labels": ["one"]})
+
+    with Client("http://service", transport=httpx.MockTransport(answer)) as client:
+        assert client.labels() == ["one"]
+    assert len(asked) == 2
+
+
 def test_a_service_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"No service answers at http://127\.0\.0\.1:9"):
         Client("http://127.0.0.1:9").labels()

@@ -36,7 +36,7 @@ def closed(text: str, bind: str, seconds_to_send: int) -> str:
     """`text`, Ray's configuration, with one open port, `bind` (`address:port`), and refusals in JSON.
 
     A request that does not arrive within `seconds_to_send` (its headers, and its body as far as it fits in HAProxy's
-    buffer of 16 kB) gets 408 and never reaches a replica.
+    buffer) gets 408 and never reaches a replica.
 
     Raises:
         TemplateChanged: there is not just what is expected, so that Ray's template has to be read again.

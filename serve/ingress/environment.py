@@ -2,6 +2,7 @@
 
 import os
 import resource
+import secrets
 import shlex
 import shutil
 import sys
@@ -14,10 +15,13 @@ from serve.ingress import chatter, front
 
 _LONGEST = 30
 """Characters of the folder's path: a socket's has 107 at the most, Ray adds a name of 56 and HAProxy its process id."""
-_MAX_CONNECTIONS = 4096
+_MAX_CONNECTIONS = 2048
+_BUFFER = 65_536
+"""Bytes of a request that HAProxy holds before it asks a replica, and can send to another one; at the most twice for
+each connection, so 256 MB."""
 RETRY_ON = "conn-failure empty-response"
 _SECONDS_TO_SEND = 10
-"""For a request's headers and the first 16 kB of its body; later, the longest pause."""
+"""For a request's headers and the first 64 kB of its body; later, the longest pause."""
 _SECONDS_TO_LEAVE = 1.0
 """A replica that ends answers new requests for so long, while HAProxy learns of it; Ray's 30 is for many nodes."""
 
@@ -68,6 +72,8 @@ def _haproxy(folder: Path, start: Path, spare_port: int, request_timeout: float)
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "m"),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first := _first_port()),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + 1_000),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(spare_port),
         # To classify twice does no harm: a replica that ended is made good by another, where the body is a small one.
         "RAY_SERVE_HAPROXY_RETRY_ON": RETRY_ON,
@@ -77,6 +83,7 @@ def _haproxy(folder: Path, start: Path, spare_port: int, request_timeout: float)
         # One thread of HAProxy does some ten thousand requests a second; the model needs the cores.
         "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, 1 + (os.cpu_count() or 1) // 16)),
         "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(_BUFFER),
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(_SECONDS_TO_SEND),
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(longest + 5),  # the replica gives up before it, with its own answer
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(longest + 10),
@@ -92,6 +99,12 @@ def _private_folder() -> Path:
         return folder
     folder.rmdir()
     return Path(tempfile.mkdtemp(prefix="imgcls-", dir="/tmp"))
+
+
+def _first_port() -> int:
+    """Of the replicas, below those that the system gives away: each service begins elsewhere, since Serve tells the
+    user of each port that it finds taken."""
+    return 20_000 + 50 * secrets.randbelow(200)
 
 
 def _connections() -> int:

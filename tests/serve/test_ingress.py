@@ -102,6 +102,16 @@ def test_one_port_is_open_and_the_socket_is_private(text: str) -> None:
     assert "server r30000 127.0.0.1:30000" in mended
 
 
+@needs_haproxy
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::", "localhost"])  # noqa: S104 - none is listened on
+def test_haproxy_takes_it_for_every_host(tmp_path: Path, host: str) -> None:
+    file = rendered(tmp_path, [30000])
+    command = [sys.executable, "-m", "serve.ingress.wrapper", str(BINARY), f"{host}:8123", "1", "-c", "-f", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert f"bind {host}:8123\n" in file.read_text()
+
+
 @pytest.mark.parametrize(
     ("now", "then"),
     [

@@ -178,7 +178,7 @@ def test_a_body_that_is_far_too_large_is_refused_unread(service: Service) -> Non
     host, port = service.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), 60) as client:
         client.sendall(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n")
-        client.sendall(b"Content-Type: image/jpeg\r\n\r\n" + b"x" * 40_000)
+        client.sendall(b"Content-Type: image/jpeg\r\n\r\n" + b"x" * 100_000)
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
