@@ -33,7 +33,7 @@ from imgcls_ray.search.listener import StudyListener, StudyOutcome, TrialOutcome
 from imgcls_ray.search.study import Study, run_study
 
 if TYPE_CHECKING:
-    from imgcls_ray.ensembling import Ensembling
+    from imgcls_ray.pipeline.ensembling import Ensembling
 
 VOTERS = 5
 
@@ -121,8 +121,8 @@ def report(name: str, runs: list[Run]) -> None:
 
 def run(made: Bench, seed: int, options: argparse.Namespace) -> Run:
     """One study."""
-    from imgcls_ray.ensembling import Ensembling
-    from imgcls_ray.standing import Answers
+    from imgcls_ray.pipeline.ensembling import Ensembling
+    from imgcls_ray.pipeline.standing import Answers
 
     space = probe_space(views=1, epochs=4 if options.quick else 15)
     settings = SearchSettings.model_validate({"seed": seed, "trials": options.trials})

@@ -27,7 +27,7 @@ from _studies import BACKBONE, QUICK_SIZE, SIZE, material, parser_of
 
 from imgcls_ray import quiet
 from imgcls_ray.config import PreprocessSettings, RunSettings, SearchSettings, Size
-from imgcls_ray.pipeline import RunListener
+from imgcls_ray.pipeline.job import RunListener
 
 Curve = list[tuple[float, float]]
 """Seconds since the start and validation accuracy, epoch by epoch."""
@@ -138,7 +138,7 @@ class _Noted(RunListener):
 
 
 def _ours(options: argparse.Namespace, folder: Path, seconds: float, started: float) -> None:
-    from imgcls_ray.pipeline import run
+    from imgcls_ray.pipeline.job import run
 
     side = _side(options)
     overhead = getattr(options, "overhead", 0.4 * seconds)

@@ -10,8 +10,6 @@ print(api.evaluate(model, "more-pictures").metrics.accuracy)
 
 from pathlib import Path
 
-from imgcls_ray.answer import Answer
-from imgcls_ray.answers import Evaluation, classify, evaluate, write_report
 from imgcls_ray.bundle.bundle import Bundle, load_bundle
 from imgcls_ray.client import Client
 from imgcls_ray.config import (
@@ -25,21 +23,23 @@ from imgcls_ray.config import (
     load_settings,
 )
 from imgcls_ray.data.adopting import Adopted, adopt
-from imgcls_ray.delivery import Delivery, track
-from imgcls_ray.fitting import FitResult, fit
-from imgcls_ray.ingestion import Ingested
-from imgcls_ray.ingestion import ingest as preprocess
-from imgcls_ray.layouts import split, split_and_augment
-from imgcls_ray.listener import RunListener
-from imgcls_ray.pipeline import run, search
-from imgcls_ray.promotion import Promotion, PromotionSettings
-from imgcls_ray.promotion import promote as promote_in
-from imgcls_ray.result import RunResult
+from imgcls_ray.pipeline.delivery import Delivery, track
+from imgcls_ray.pipeline.fitting import FitResult, fit
+from imgcls_ray.pipeline.ingestion import Ingested
+from imgcls_ray.pipeline.ingestion import ingest as preprocess
+from imgcls_ray.pipeline.job import run, search
+from imgcls_ray.pipeline.layouts import split, split_and_augment
+from imgcls_ray.pipeline.listener import RunListener
+from imgcls_ray.pipeline.promotion import Promotion, PromotionSettings
+from imgcls_ray.pipeline.promotion import promote as promote_in
+from imgcls_ray.pipeline.result import RunResult
+from imgcls_ray.pipeline.update import UpdateResult, update
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.ledger import Entry
 from imgcls_ray.tracking.registry import resolve
 from imgcls_ray.tracking.versions import Versions
-from imgcls_ray.update import UpdateResult, update
+from imgcls_ray.use.answer import Answer
+from imgcls_ray.use.answers import Evaluation, classify, evaluate, write_report
 
 __all__ = [
     "Adopted",

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from imgcls_ray.answer import Answer
 from imgcls_ray.errors import ClusterError, DataError, InputError, SettingsError
+from imgcls_ray.use.answer import Answer
 
 _BUSY = (429, 503)
 """Answers that a moment changes; they say after how many seconds."""

@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from imgcls_ray import answers
 from imgcls_ray.bundle.bundle import Bundle
 from imgcls_ray.bundle.card import Card
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps, fitted, open_picture
+from imgcls_ray.use import answers
 from serve.model.predictor import Predictor
 from serve.model.served import Served
 from serve.settings import ServeSettings

@@ -70,8 +70,8 @@ def augment(
         },
     )
     with output(as_json) as screen:
-        from imgcls_ray import layouts
         from imgcls_ray.cli.bar import bar
+        from imgcls_ray.pipeline import layouts
 
         with bar(screen, "augment", data) as progress:
             done = layouts.split_and_augment(data, out, copies, settings, way_of(link=link), address, progress)

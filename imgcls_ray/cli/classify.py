@@ -11,8 +11,8 @@ from imgcls_ray.cli.options import Json, Storage, TrackingUri
 from imgcls_ray.errors import SettingsError
 
 if TYPE_CHECKING:
-    from imgcls_ray.answer import Answer
     from imgcls_ray.cli.output import Output
+    from imgcls_ray.use.answer import Answer
 
 BAR = 30
 """Columns of a bar that stands for probability 1."""
@@ -61,8 +61,8 @@ def classify(
 
 
 def _loaded(model: str, storage: str, tracking_uri: str | None, images: list[str]) -> "list[Answer]":
-    from imgcls_ray import answers
     from imgcls_ray.cli.loading import load_model
+    from imgcls_ray.use import answers
 
     answers.check_pictures(images)
     return answers.classify(load_model(model, storage, tracking_uri), images)
@@ -78,9 +78,9 @@ def _asked(url: str | None, images: list[str]) -> "list[Answer]":
 def _tabulate(
     places: list[str], table: Path, model: str, storage: str, tracking_uri: str | None, as_json: bool
 ) -> None:
-    from imgcls_ray import predictions
     from imgcls_ray.cli.loading import load_model
     from imgcls_ray.cli.output import output
+    from imgcls_ray.use import predictions
 
     predictions.check_places(places, table)
     with output(as_json) as out:

@@ -12,7 +12,7 @@ from imgcls_ray.cli.options import Json, Storage
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
-    from imgcls_ray.comparison import Compared, Comparison
+    from imgcls_ray.use.comparison import Compared, Comparison
 
 COLUMNS = ("architecture", "head", "parameters", "MB", "val loss", "val accuracy", "test", "seconds", "ms", "from")
 WIDE = 180
@@ -47,7 +47,7 @@ def compare(
         raise SettingsError(f"--sort is one of {', '.join(ORDERS)}; received '{sort}'{nearest(sort, ORDERS)}.")
     with output(as_json) as out:
         quiet.import_tensorflow()
-        from imgcls_ray.comparison import compare as compared
+        from imgcls_ray.use.comparison import compare as compared
 
         found = compared(names or [], Path(storage).expanduser().resolve(), every, sort)  # type: ignore[arg-type]
         if csv_file is not None:

@@ -25,7 +25,7 @@ def demo(
     from imgcls_ray.cli.run import execute
     from imgcls_ray.cli.settings import settings_of
     from imgcls_ray.config import RunSettings
-    from imgcls_ray.digits import write_digits
+    from imgcls_ray.data.digits import write_digits
     from imgcls_ray.models.weights import at_hand
     from imgcls_ray.storage import Storage as Root
     from imgcls_ray.storage import writing

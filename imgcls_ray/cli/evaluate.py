@@ -8,8 +8,8 @@ import typer
 from imgcls_ray.cli.options import Json, Model, Storage, TrackingUri
 
 if TYPE_CHECKING:
-    from imgcls_ray.answers import Evaluation
     from imgcls_ray.cli.output import Output
+    from imgcls_ray.use.answers import Evaluation
 
 SHOWN = 10
 """Rejected files that are listed."""
@@ -38,10 +38,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Print accuracy, loss, precision, recall and F1, per class and macro."""
-    from imgcls_ray import answers
     from imgcls_ray.cli.loading import load_model
     from imgcls_ray.cli.output import output
     from imgcls_ray.config.settings import SourceSettings
+    from imgcls_ray.use import answers
 
     answers.check_folder(data)
     if html is not None:

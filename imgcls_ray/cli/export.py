@@ -59,7 +59,7 @@ def export(
             raise StorageError(f"An export is written to a new place; {path} exists already: choose another --out.")
     with output(as_json) as screen:
         bundle = load_model(model, storage, tracking_uri)
-        from imgcls_ray import exporting
+        from imgcls_ray.use import exporting
 
         root = Path(storage.removeprefix("file://")).expanduser().absolute()
         done = exporting.export(bundle, file_format, out, exporting.Given(data, pictures, root))

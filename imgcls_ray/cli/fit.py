@@ -9,7 +9,7 @@ from imgcls_ray.errors import Interrupted
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
-    from imgcls_ray.fitting import FitResult
+    from imgcls_ray.pipeline.fitting import FitResult
 
 
 def fit(
@@ -34,8 +34,8 @@ def fit(
     from imgcls_ray.cli.output import output
 
     with output(as_json) as out:
-        from imgcls_ray import fitting
         from imgcls_ray.cli.progress import Progress
+        from imgcls_ray.pipeline import fitting
 
         with Progress(out) as progress:
             result = fitting.fit(from_trial, storage, epochs, seed, study, address, tracking_uri, progress)

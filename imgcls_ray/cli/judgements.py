@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
-    from imgcls_ray.promotion import Promotion
+    from imgcls_ray.pipeline.promotion import Promotion
 
 STYLES = {"passed": "green", "failed": "bold red", "no rival": "dim", "not judged": "dim"}
 

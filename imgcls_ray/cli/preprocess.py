@@ -11,7 +11,7 @@ from imgcls_ray.cli.settings import settings_of
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
-    from imgcls_ray.ingestion import Ingested
+    from imgcls_ray.pipeline.ingestion import Ingested
 
 
 def preprocess(
@@ -35,7 +35,7 @@ def preprocess(
     settings = settings_of(PreprocessSettings, pictures.settings(), config, overrides or [], pictures.beneath())
     with output(as_json) as out_:
         from imgcls_ray.cli.bar import bar
-        from imgcls_ray.ingestion import ingest
+        from imgcls_ray.pipeline.ingestion import ingest
 
         with bar(out_, "preprocess", data) as progress:
             done = ingest(data, out, settings, address, progress)

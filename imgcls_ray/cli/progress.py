@@ -9,7 +9,7 @@ from rich.progress import Progress as Bars
 
 from imgcls_ray.cli.output import INDENT, Output
 from imgcls_ray.config import TrialSettings
-from imgcls_ray.listener import RunListener
+from imgcls_ray.pipeline.listener import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
 from imgcls_ray.search.objective import ACCURACY, Second
 

@@ -51,7 +51,7 @@ def promote(
         from imgcls_ray.storage import Storage as Root
 
         quiet.import_tensorflow()
-        from imgcls_ray import promotion
+        from imgcls_ray.pipeline import promotion
 
         settings = promotion.PromotionSettings(limits, data, force, reason)
         result = promotion.promote(Root.open(storage), version, settings, tracking_uri)

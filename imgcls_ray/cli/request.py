@@ -19,7 +19,7 @@ def request(
 ) -> None:
     """Write pictures as the requests that the SavedModel of `imgcls export` takes."""
     from imgcls_ray.cli.output import output
-    from imgcls_ray.requests import write_requests
+    from imgcls_ray.use.requests import write_requests
 
     with output(as_json) as screen:
         written = write_requests(images, out, longest)

@@ -13,7 +13,7 @@ from imgcls_ray.errors import Interrupted
 
 if TYPE_CHECKING:
     from imgcls_ray.config import RunSettings
-    from imgcls_ray.result import RunResult
+    from imgcls_ray.pipeline.result import RunResult
 
 
 def run(
@@ -45,7 +45,7 @@ def begun(
     settings = settings_of(RunSettings, flags, config, overrides, beneath)
     if not settings.resume:
         return settings
-    from imgcls_ray.plan import taken_up
+    from imgcls_ray.pipeline.plan import taken_up
 
     name, file = taken_up(settings)
     there = {**flags, "study": name, "storage": settings.storage}
@@ -61,9 +61,9 @@ def execute(settings: "RunSettings", as_json: bool, prepared: bool = False) -> "
     from imgcls_ray.cli.output import output
 
     with output(as_json) as out:
-        from imgcls_ray import pipeline
         from imgcls_ray.cli.progress import Progress
         from imgcls_ray.cli.summary import print_summary
+        from imgcls_ray.pipeline import job as pipeline
 
         with Progress(out) as progress:
             result = (pipeline.search if prepared else pipeline.run)(settings, progress)

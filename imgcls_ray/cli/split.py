@@ -30,8 +30,8 @@ def split(
     settings = flags.settings()
     way = way_of(copy=copy, link=link, move=move)
     with output(as_json) as screen:
-        from imgcls_ray import layouts
         from imgcls_ray.cli.bar import bar
+        from imgcls_ray.pipeline import layouts
 
         with bar(screen, "split", data) as progress:
             done = layouts.split(data, out, settings, way, address, progress)

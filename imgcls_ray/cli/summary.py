@@ -5,7 +5,7 @@ import shlex
 from rich.text import Text
 
 from imgcls_ray.cli.output import Output
-from imgcls_ray.result import RunResult
+from imgcls_ray.pipeline.result import RunResult
 from imgcls_ray.search.listener import StudyOutcome
 from imgcls_ray.search.objective import ACCURACY
 

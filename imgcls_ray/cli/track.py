@@ -17,7 +17,7 @@ def track(
     from imgcls_ray.cli.output import output
 
     with output(as_json) as out:
-        from imgcls_ray import delivery
+        from imgcls_ray.pipeline import delivery
 
         found = delivery.track(study, storage, tracking_uri, tell=lambda sentence: out.line(sentence))
         if as_json:

@@ -50,9 +50,9 @@ def update(
     }
     settings = settings_of(UpdateSettings, flags)
     with output(as_json) as out:
-        from imgcls_ray import update as job
         from imgcls_ray.cli.judgements import print_promotion
         from imgcls_ray.cli.progress import Progress
+        from imgcls_ray.pipeline import update as job
 
         with Progress(out) as progress:
             result = job.update(settings, progress)

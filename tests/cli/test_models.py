@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcls_ray.promotion import promote_first
+from imgcls_ray.pipeline.promotion import promote_first
 from imgcls_ray.tracking.registry import Registered
 from imgcls_ray.tracking.versions import Versions
 from tests.arena import Arena, fitted_model

@@ -19,7 +19,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_args: object) -> None:
         raise AssertionError("Ray was started for a request that can be refused before")
 
-    monkeypatch.setattr("imgcls_ray.ingestion.cluster", started)
+    monkeypatch.setattr("imgcls_ray.pipeline.ingestion.cluster", started)
 
 
 @pytest.mark.usefixtures("nothing_starts")

@@ -15,7 +15,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_args: object) -> None:
         raise AssertionError("Ray was started for a request that can be refused before")
 
-    monkeypatch.setattr("imgcls_ray.pipeline.cluster", started)
+    monkeypatch.setattr("imgcls_ray.pipeline.job.cluster", started)
 
 
 @pytest.mark.parametrize(

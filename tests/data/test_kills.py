@@ -21,7 +21,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from imgcls_ray.config import PreprocessSettings
-from imgcls_ray.ingestion import ingest
+from imgcls_ray.pipeline.ingestion import ingest
 settings = PreprocessSettings(image_size=64, shard_mb=0.4, near_duplicates=False)
 ingest(sys.argv[1], Path(sys.argv[2]), settings, address=sys.argv[3])
 """

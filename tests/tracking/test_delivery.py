@@ -8,8 +8,8 @@ import pytest
 
 from imgcls_ray.config import RunSettings, TrackingSettings
 from imgcls_ray.config.saving import write_settings
-from imgcls_ray.delivery import deliver, track
 from imgcls_ray.errors import ClusterError, StorageError
+from imgcls_ray.pipeline.delivery import deliver, track
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.record import RESULT, StudyRecord
 from imgcls_ray.tracking.registry import resolve

@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcls_ray.begun import Begun, Pictures, begin, newest_finished, result_of, sole_update, unfinished
 from imgcls_ray.config import RunSettings, UpdateSettings, load_settings
 from imgcls_ray.data.earlier import read_earlier
 from imgcls_ray.data.preprocess import key_of, set_folder
-from imgcls_ray.delivery import track
 from imgcls_ray.errors import DataError
 from imgcls_ray.jobs.connection import cluster
-from imgcls_ray.listener import RunListener
-from imgcls_ray.pipeline import prepare, run
-from imgcls_ray.plan import SETTINGS, Plan, is_prepared, make_plan, place_of
-from imgcls_ray.promotion import Promotion, PromotionSettings, promote
+from imgcls_ray.pipeline.begun import Begun, Pictures, begin, newest_finished, result_of, sole_update, unfinished
+from imgcls_ray.pipeline.delivery import track
+from imgcls_ray.pipeline.job import prepare, run
+from imgcls_ray.pipeline.listener import RunListener
+from imgcls_ray.pipeline.plan import SETTINGS, Plan, is_prepared, make_plan, place_of
+from imgcls_ray.pipeline.promotion import Promotion, PromotionSettings, promote
 from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.record import FINGERPRINT, known_study, read_record
 from imgcls_ray.storage import Storage, writing

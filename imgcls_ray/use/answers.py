@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgcls_ray.answer import Answer
 from imgcls_ray.config.settings import SourceSettings
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.data.sources import Source, check_source, list_source
 from imgcls_ray.errors import DataError, ImageError, SettingsError
 from imgcls_ray.evaluation.metrics import Metrics, score
 from imgcls_ray.evaluation.predictions import Predictions
+from imgcls_ray.use.answer import Answer
 
 if TYPE_CHECKING:
     from imgcls_ray.bundle.bundle import Bundle

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from imgcls_ray import api, promotion, update
-from imgcls_ray.begun import UPDATE
+from imgcls_ray import api
 from imgcls_ray.config import UpdateSettings
 from imgcls_ray.errors import DataError, StorageError
-from imgcls_ray.listener import RunListener
-from imgcls_ray.promotion import PromotionSettings, promote
+from imgcls_ray.pipeline import promotion, update
+from imgcls_ray.pipeline.begun import UPDATE
+from imgcls_ray.pipeline.listener import RunListener
+from imgcls_ray.pipeline.promotion import PromotionSettings, promote
 from imgcls_ray.search.record import FINGERPRINT, StudyRecord
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.gates import Contest, Judgement

@@ -9,7 +9,7 @@ from imgcls_ray.models.cost import multiply_adds
 from imgcls_ray.models.features import build_features
 from imgcls_ray.models.tail import section
 from imgcls_ray.models.weights import NO_WEIGHTS
-from imgcls_ray.plan import Plan
+from imgcls_ray.pipeline.plan import Plan
 from imgcls_ray.search.parameters import AnyParameter, Choice
 from imgcls_ray.search.space import SearchSpace
 

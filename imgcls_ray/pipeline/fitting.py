@@ -7,10 +7,10 @@ from typing import Any
 
 from imgcls_ray.config import RunSettings, SearchSettings, load_settings
 from imgcls_ray.errors import Interrupted, SettingsError
-from imgcls_ray.listener import RunListener
-from imgcls_ray.pipeline import run
-from imgcls_ray.plan import SETTINGS
-from imgcls_ray.result import RunResult
+from imgcls_ray.pipeline.job import run
+from imgcls_ray.pipeline.listener import RunListener
+from imgcls_ray.pipeline.plan import SETTINGS
+from imgcls_ray.pipeline.result import RunResult
 from imgcls_ray.search.curve import Comparison
 from imgcls_ray.search.repeating import RepeatedTrial, find_trial, values_of
 from imgcls_ray.storage import Storage, folder_name

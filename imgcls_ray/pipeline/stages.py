@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 
 from imgcls_ray.config import Size, TrialSettings
 from imgcls_ray.data.preprocess import Preprocessed
-from imgcls_ray.effort import Place, affordable_section
 from imgcls_ray.embeddings.compute import embed
-from imgcls_ray.listener import RunListener
-from imgcls_ray.plan import Plan
+from imgcls_ray.pipeline.effort import Place, affordable_section
+from imgcls_ray.pipeline.listener import RunListener
+from imgcls_ray.pipeline.plan import Plan
 from imgcls_ray.search.parameters import AnyParameter
 from imgcls_ray.search.record import AFFORDABLE_TUNING
 from imgcls_ray.search.space import SearchSpace

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcls_ray.answers import check_pictures
 from imgcls_ray.data.files import replacing, storing
 from imgcls_ray.data.header import look, orientation
 from imgcls_ray.data.jpeg import JpegHead
 from imgcls_ray.data.pixels import PixelOps, Pixels, open_picture
 from imgcls_ray.data.shards.jpeg import encode
 from imgcls_ray.errors import DataError, ImageError
+from imgcls_ray.use.answers import check_pictures
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcls_ray.digits import write_digits
+from imgcls_ray.data.digits import write_digits
 
 
 def test_the_digits_are_a_folder_per_class_of_gray_pictures(tmp_path: Path) -> None:

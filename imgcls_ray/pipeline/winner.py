@@ -14,7 +14,6 @@ from imgcls_ray.config import Size
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.sources import Split
-from imgcls_ray.ensembling import Ensembling
 from imgcls_ray.evaluation.calibration import calibrate
 from imgcls_ray.evaluation.drift import fit_reference
 from imgcls_ray.evaluation.ensemble import Ensemble
@@ -25,7 +24,8 @@ from imgcls_ray.inference.calibration import Calibration
 from imgcls_ray.inference.engine import Engine, load_engine
 from imgcls_ray.inference.reference import Reference
 from imgcls_ray.models.pooled import with_features
-from imgcls_ray.plan import Plan
+from imgcls_ray.pipeline.ensembling import Ensembling
+from imgcls_ray.pipeline.plan import Plan
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 from imgcls_ray.search.study import Study
 from imgcls_ray.search.trainable import TrialContext

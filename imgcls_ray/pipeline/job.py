@@ -19,10 +19,10 @@ from imgcls_ray.evaluation.certainty import Certainty
 from imgcls_ray.evaluation.ensemble import Ensemble
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.jobs.connection import cluster
-from imgcls_ray.listener import RunListener
-from imgcls_ray.plan import SETTINGS, Plan, is_prepared, make_plan
+from imgcls_ray.pipeline.listener import RunListener
+from imgcls_ray.pipeline.plan import SETTINGS, Plan, is_prepared, make_plan
+from imgcls_ray.pipeline.result import RunResult, Seconds, StageResult
 from imgcls_ray.reports.page import REPORT, write_data_report
-from imgcls_ray.result import RunResult, Seconds, StageResult
 from imgcls_ray.search.admission import check_defaults
 from imgcls_ray.search.journal import JOURNAL, LOCK, note_result, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyOutcome
@@ -33,12 +33,12 @@ from imgcls_ray.tracking.registry import Registered
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from imgcls_ray.pipeline.stages import FineTuner
+    from imgcls_ray.pipeline.winner import Winner
     from imgcls_ray.search.resources import TrialResources
     from imgcls_ray.search.study import Study
-    from imgcls_ray.stages import FineTuner
     from imgcls_ray.tracking.tracker import Tracker
     from imgcls_ray.training.job import TrialData
-    from imgcls_ray.winner import Winner
 
 
 @dataclass
@@ -109,8 +109,8 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
     resources = plan_resources(plan.settings.search, plan.repeated.record.trials if plan.repeated else None)
     # Loaded here, so that a wrong request is told before TensorFlow is waited for.
     quiet.import_tensorflow()
-    from imgcls_ray.effort import affordable
-    from imgcls_ray.stages import Embedder, FineTuner
+    from imgcls_ray.pipeline.effort import affordable
+    from imgcls_ray.pipeline.stages import Embedder, FineTuner
     from imgcls_ray.tracking.tracker import Tracker
 
     if plan.settings.resume:
@@ -185,11 +185,11 @@ def _search(
     listener: RunListener,
 ) -> _Found:
     """Search, build the model of the best trial or of an ensemble, measure it, register it."""
-    from imgcls_ray.delivery import deliver
-    from imgcls_ray.ensembling import Ensembling
+    from imgcls_ray.pipeline.delivery import deliver
+    from imgcls_ray.pipeline.ensembling import Ensembling
+    from imgcls_ray.pipeline.standing import Answers, standing
+    from imgcls_ray.pipeline.winner import build_winner, measure_stages
     from imgcls_ray.search.study import Study, run_study
-    from imgcls_ray.standing import Answers, standing
-    from imgcls_ray.winner import build_winner, measure_stages
 
     settings = plan.settings
     first = next(iter(sets.values()))

@@ -7,9 +7,9 @@ import pytest
 from imgcls_ray.config import PreprocessSettings, RunSettings, SearchSettings, TrialSettings
 from imgcls_ray.config.saving import write_settings
 from imgcls_ray.errors import SettingsError
-from imgcls_ray.fitting import settings_again
-from imgcls_ray.plan import SETTINGS as FILE
-from imgcls_ray.plan import make_plan
+from imgcls_ray.pipeline.fitting import settings_again
+from imgcls_ray.pipeline.plan import SETTINGS as FILE
+from imgcls_ray.pipeline.plan import make_plan
 from tests.search.made import old_study
 
 TRIAL = TrialSettings(backbone="cnn", image_size="16", cnn_blocks=2, dropout=0.25, epochs=4)

@@ -13,9 +13,9 @@ from imgcls_ray.evaluation.ensemble import Ensemble, Member
 from imgcls_ray.evaluation.selection import Chooser, judge
 from imgcls_ray.inference.calibration import Calibration
 from imgcls_ray.models.joining import Joining
+from imgcls_ray.pipeline.standing import FIGURES, Answers
 from imgcls_ray.search.choice import choose
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
-from imgcls_ray.standing import FIGURES, Answers
 from imgcls_ray.training.checkpoint import load_variables
 from imgcls_ray.training.cost import Costs
 from imgcls_ray.training.network import build_network, whole_network

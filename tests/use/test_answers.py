@@ -5,13 +5,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from imgcls_ray import answers
 from imgcls_ray.bundle.bundle import Bundle
 from imgcls_ray.bundle.card import Card
 from imgcls_ray.config.settings import SourceSettings
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.errors import DataError
+from imgcls_ray.use import answers
 from tests.conftest import picture, write_tree
 
 CLASSES = 3

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from imgcls_ray.bundle.card import CardMember
-from imgcls_ray.comparison import compare, head_of
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import StorageError
 from imgcls_ray.search.journal import RESULT, note_study, open_journal
+from imgcls_ray.use.comparison import compare, head_of
 from tests.bundle.conftest import CARD, LABELS, PIXELS, golden, tiny_model
 from tests.cli.conftest import Said, imgcls  # noqa: F401 - a fixture
 from tests.reports.studies import finished, made

@@ -13,8 +13,8 @@ import pytest
 
 from imgcls_ray import api
 from imgcls_ray.errors import DataError, SettingsError, StorageError
-from imgcls_ray.listener import RunListener
-from imgcls_ray.pipeline import search
+from imgcls_ray.pipeline.job import search
+from imgcls_ray.pipeline.listener import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
 from tests.conftest import ingested
 

@@ -15,13 +15,13 @@ from imgcls_ray.data.index import Index
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.embeddings.store import Embeddings
-from imgcls_ray.ensembling import Ensembling
 from imgcls_ray.errors import SettingsError
 from imgcls_ray.evaluation.calibration import calibrate
 from imgcls_ray.inference.openvino import installed
 from imgcls_ray.models import NO_WEIGHTS
 from imgcls_ray.models.cost import multiply_adds
 from imgcls_ray.models.features import build_features
+from imgcls_ray.pipeline.ensembling import Ensembling
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 from imgcls_ray.search.trainable import TrialContext
 from imgcls_ray.training.checkpoint import load_variables, save_variables

@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcls_ray import predictions
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps, decode
 from imgcls_ray.errors import DataError, StorageError
-from imgcls_ray.predictions import write_predictions
-from imgcls_ray.requests import write_requests
-
-from .conftest import picture
+from imgcls_ray.use import predictions
+from imgcls_ray.use.predictions import write_predictions
+from imgcls_ray.use.requests import write_requests
+from tests.conftest import picture
 
 
 class Brightness:

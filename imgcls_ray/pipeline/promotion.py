@@ -9,7 +9,7 @@ import numpy as np
 from imgcls_ray.bundle.bundle import load_bundle
 from imgcls_ray.config import GateSettings
 from imgcls_ray.errors import DataError, ModelError, SettingsError
-from imgcls_ray.heldout import find_held_out
+from imgcls_ray.pipeline.heldout import find_held_out
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.gates import Contender, Contest, Judgement, judged, passed
 from imgcls_ray.tracking.ledger import Entry

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgcls_ray.answers import BATCH
 from imgcls_ray.data.files import replacing, storing
 from imgcls_ray.data.manifest import cause
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.errors import DataError, ImageError, StorageError
+from imgcls_ray.use.answers import BATCH
 
 if TYPE_CHECKING:
     from imgcls_ray.bundle.bundle import Bundle

@@ -12,7 +12,7 @@ from imgcls_ray.config import GateSettings
 from imgcls_ray.data.index import digest
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.errors import DataError, ModelError, SettingsError
-from imgcls_ray.promotion import Promotion, PromotionSettings, promote, promote_first
+from imgcls_ray.pipeline.promotion import Promotion, PromotionSettings, promote, promote_first
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking import ledger
 from imgcls_ray.tracking.registry import Registered

@@ -9,8 +9,8 @@ from typing import Any
 from imgcls_ray.config import RunSettings, load_settings
 from imgcls_ray.data.files import write_atomic
 from imgcls_ray.errors import ClusterError, StorageError
-from imgcls_ray.plan import SETTINGS
-from imgcls_ray.promotion import promote_first
+from imgcls_ray.pipeline.plan import SETTINGS
+from imgcls_ray.pipeline.promotion import promote_first
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.record import RESULT, known_study
 from imgcls_ray.storage import Storage

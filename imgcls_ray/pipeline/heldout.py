@@ -18,7 +18,7 @@ from imgcls_ray.data.pixels import decode
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.errors import DataError, ImageError
-from imgcls_ray.plan import SETTINGS
+from imgcls_ray.pipeline.plan import SETTINGS
 from imgcls_ray.search.record import RECORD, RESULT, read_record
 from imgcls_ray.storage import Storage
 

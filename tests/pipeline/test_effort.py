@@ -9,11 +9,11 @@ from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.manifest import Counts
 from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.data.preprocess import Preprocessed
-from imgcls_ray.effort import affordable
 from imgcls_ray.errors import SettingsError
 from imgcls_ray.models import NO_WEIGHTS
 from imgcls_ray.models.weights import Weights
-from imgcls_ray.plan import Plan
+from imgcls_ray.pipeline.effort import affordable
+from imgcls_ray.pipeline.plan import Plan
 from imgcls_ray.search.loading import load_space
 from imgcls_ray.search.parameters import Choice, Fixed
 from imgcls_ray.storage import Storage

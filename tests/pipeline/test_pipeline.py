@@ -10,7 +10,7 @@ from imgcls_ray import api
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.errors import DataError, SettingsError, StorageError, WeightsError
 from imgcls_ray.evaluation.ensemble import Verdict
-from imgcls_ray.listener import RunListener
+from imgcls_ray.pipeline.listener import RunListener
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
 
 

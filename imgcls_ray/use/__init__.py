@@ -1,0 +1,1 @@
+"""What finished models are used for: answers, predictions, requests, exports, the table that compares them."""
