@@ -53,6 +53,7 @@ OTHER_PROGRAMS = {
     "--quick",
     "--minutes",
     "--rivals-python",
+    "--only",
 }
 """Options on the pages that belong to ray, mlflow, Python and the benchmarks."""
 
