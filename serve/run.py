@@ -93,7 +93,7 @@ def run(
         if not settings.model.startswith("models:"):
             found = found.model_copy(update={"model": str(bundle)})
         options = _Listening(host, port, request_timeout)
-        with _before(binary, address, options), ray_at(address, settings):
+        with _before(binary, address, options, settings.max_waiting), ray_at(address, settings):
             # Behind HAProxy the replicas listen themselves, and only to it.
             heard = replace(options, host=_LOOPBACK) if binary else options
             with _service(found, address, heard):
@@ -127,14 +127,14 @@ def _binary(ingress: Ingress | None, address: str) -> Path | None:
     return haproxy_binary() if ingress is None else required_binary()
 
 
-def _before(binary: Path | None, address: str, options: _Listening) -> AbstractContextManager[None]:
+def _before(binary: Path | None, address: str, options: _Listening, most: int) -> AbstractContextManager[None]:
     """The environment that says what stands before the replicas of a Ray that is started here."""
     if address != LOCAL:
         return nullcontext()
     if binary is None:
         return plain_environment()
     bind, spare = f"{options.host}:{options.port}", free_port(_LOOPBACK, 0)
-    return haproxy_environment(binary, bind, spare, options.request_timeout)
+    return haproxy_environment(binary, bind, spare, options.request_timeout, most)
 
 
 @contextmanager

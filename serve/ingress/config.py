@@ -15,6 +15,7 @@ BROKEN = "The request is no proper HTTP."
 
 _FRONT, _NOTHING = "frontend http_frontend", "backend default_backend"
 _PAGES = ("frontend prometheus", "listen stats")
+QUEUE_MILLISECONDS = 50
 _MARK = "x-imgcls-no-replica"
 _LEGAL_ID = r"^[A-Za-z0-9_.:-]{1,128}$"
 """As `serve.refusal.request_id` has it."""
@@ -32,8 +33,11 @@ class Section:
     lines: list[str]
 
 
-def closed(text: str, bind: str, seconds_to_send: int) -> str:
+def closed(text: str, bind: str, seconds_to_send: int, most: int) -> str:
     """`text`, Ray's configuration, with one open port, `bind` (`address:port`), and refusals in JSON.
+
+    A replica is given at most `most` requests at a time. One more waits for `QUEUE_MILLISECONDS` and gets 503: HAProxy
+    refuses at a hundredth of what it costs a replica, which answers the others meanwhile.
 
     A request that does not arrive within `seconds_to_send` (its headers, and its body as far as it fits in HAProxy's
     buffer) gets 408 and never reaches a replica.
@@ -48,6 +52,9 @@ def closed(text: str, bind: str, seconds_to_send: int) -> str:
     _global(named["global"])
     _defaults(named["defaults"], seconds_to_send)
     _front(named[_FRONT], bind)
+    for section in sections:
+        if section.name.startswith("backend ") and section is not named[_NOTHING]:
+            _bound(section, most)
     named[_NOTHING].lines = [f"    http-request return {_reply(503, BUSY, 'var(txn.request_id)')}"]
     found = "".join(f"{section.name}\n" + "".join(f"{line}\n" for line in section.lines) for section in sections)
     binds = [line.strip() for line in found.splitlines() if line.split()[:1] == ["bind"]]
@@ -106,10 +113,22 @@ def _front(section: Section, bind: str) -> None:
         "    http-request set-var(txn.request_id) req.fhdr(x-request-id)",
         "    http-request set-header X-Forwarded-For %[src]",
         "    http-request del-header X-Forwarded-Proto",
+        # Whoever watches over a busy service need not wait behind its clients.
+        "    http-request set-priority-class int(-1) if { path /livez /readyz /metrics }",
         # A replica that ended while it answered is as good as none; a 502 of the application's own stays.
         f"    http-after-response set-status 503 if {{ res.hdr({_MARK}) -m found }}",
         f"    http-after-response del-header {_MARK}",
     ]
+
+
+def _bound(section: Section, most: int) -> None:
+    """A queue before each replica of an application; none before Serve's own proxy, the last resort."""
+    servers = [line for line in section.lines if line.strip().startswith("server ")]
+    if any("maxconn" in line or "timeout queue" in line for line in section.lines):
+        raise TemplateChanged(f"a queue of its own in '{section.name}'")
+    bounded = {line: f"{line} maxconn {most}" for line in servers if not line.endswith(" backup")}
+    section.lines = [bounded.get(line, line) for line in section.lines]
+    section.lines.insert(0, f"    timeout queue {QUEUE_MILLISECONDS}ms")
 
 
 def _take(section: Section, start: str, times: int) -> list[str]:

@@ -35,16 +35,17 @@ def plain_environment() -> Iterator[None]:
 
 
 @contextmanager
-def haproxy_environment(binary: Path, bind: str, spare_port: int, request_timeout: float) -> Iterator[None]:
+def haproxy_environment(binary: Path, bind: str, spare_port: int, request_timeout: float, most: int) -> Iterator[None]:
     """HAProxy on `bind` (`address:port`), for the Ray that is started in the block, with files of its own.
 
     Serve's `http_options` have loopback as the host: they say where the replicas listen. `spare_port` is for the proxy
-    of Serve's own that HAProxy asks where no replica is up.
+    of Serve's own that HAProxy asks where no replica is up. A replica gets at most `most` requests at a time.
     """
     folder = _private_folder()
     try:
         start = folder / "haproxy"
-        command = [sys.executable, "-P", "-m", "serve.ingress.wrapper", str(binary), bind, str(_SECONDS_TO_SEND)]
+        words = [str(binary), bind, str(_SECONDS_TO_SEND), str(most)]
+        command = [sys.executable, "-P", "-m", "serve.ingress.wrapper", *words]
         start.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
         start.chmod(0o700)
         with _variables({**_COMMON, **_haproxy(folder, start, spare_port, request_timeout)}):

@@ -1,7 +1,8 @@
 """What Ray Serve starts instead of HAProxy: mends the configuration that Ray has just written and becomes HAProxy.
 
-`python -m serve.ingress.wrapper BINARY BIND SECONDS_TO_SEND [HAProxy's arguments]`; Ray starts it anew for each change
-of the replicas. It stays one process, since Ray asks HAProxy for its process id, and loads the standard library only.
+`python -m serve.ingress.wrapper BINARY BIND SECONDS_TO_SEND MOST [HAProxy's arguments]`; Ray starts it anew for each
+change of the replicas. It stays one process, since Ray asks HAProxy for its process id, and loads the standard library
+only.
 """
 
 import contextlib
@@ -19,10 +20,10 @@ _PR_SET_PDEATHSIG = 1
 
 def main(arguments: list[str]) -> None:
     """Never returns, but exits with 1 and a sentence on stderr, which Ray tells, where HAProxy must not be started."""
-    binary, bind, seconds, *given = arguments
+    binary, bind, seconds, most, *given = arguments
     try:
         for file in _configurations(given):
-            text = closed(file.read_text(encoding="utf-8"), bind, int(seconds))
+            text = closed(file.read_text(encoding="utf-8"), bind, int(seconds), int(most))
             fresh = file.with_suffix(".closed")
             fresh.write_text(text, encoding="utf-8")
             fresh.replace(file)

