@@ -2,7 +2,7 @@
 
 import os
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -80,7 +80,7 @@ def run(
     binary = _binary(ingress, address)
     if ingress is None and address == LOCAL:
         ingress = Ingress.HAPROXY if binary else Ingress.PLAIN
-    with _until_stopped():
+    with _until_stopped() as stop:
         if address == LOCAL:
             port = free_port(host, port)
             if settings.keep:  # told here, and not by a replica that does not start
@@ -97,9 +97,12 @@ def run(
             # Behind HAProxy the replicas listen themselves, and only to it.
             heard = replace(options, host=_LOOPBACK) if binary else options
             with _service(found, address, heard):
+                stop.check()
                 shown = f"[{host}]" if ":" in host else host
                 on_ready(Running(f"http://{shown}:{port}", settings.model, bundle, ingress))
-                threading.Event().wait()
+                while True:
+                    stop.check()
+                    time.sleep(1)
 
 
 def _check_keys(settings: ServeSettings, address: str) -> None:
@@ -137,18 +140,36 @@ def _before(binary: Path | None, address: str, options: _Listening, most: int) -
     return haproxy_environment(binary, bind, spare, options.request_timeout, most)
 
 
-@contextmanager
-def _until_stopped() -> Iterator[None]:
-    """SIGINT and SIGTERM leave the block, which is a good end; those that follow while it cleans up are ignored."""
+class _Stop:
+    """Whether SIGINT or SIGTERM has come.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    The handler raises; but Python ignores what is raised inside a finaliser or a hook of a fork, as Ray's start has
+    many, and only tells of it on stderr. So it is also kept, and looked at where the start has come further.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def check(self) -> None:
+        """Raise if it has."""
+        if self.asked:
+            raise _Stopped
+
+
+@contextmanager
+def _until_stopped() -> Iterator[_Stop]:
+    """SIGINT and SIGTERM leave the block, which is a good end; those that follow while it cleans up are ignored."""
+    stop = _Stop()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
         for each in before:
             signal.signal(each, signal.SIG_IGN)
+        stop.asked = True
         raise _Stopped
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stop
     except _Stopped:
         return
     finally:

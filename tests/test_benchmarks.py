@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-LONG = {"ensemble.py", "finetuning.py", "hyperband.py", "serve.py", "serve_faults.py", "trials.py", "writers.py"}
+LONG = {
+    "embed.py",
+    "ensemble.py",
+    "finetuning.py",
+    "hyperband.py",
+    "serve.py",
+    "serve_faults.py",
+    "stopping.py",
+    "trials.py",
+    "writers.py",
+}
 """They start TensorFlow, MLflow or Ray, again and again: half a minute and more, even so."""
 PARTS = {"serve_faults.py": ("measured", "asked")}
 """What is printed by those that have no rival."""

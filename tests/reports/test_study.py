@@ -34,7 +34,7 @@ def test_the_facts_are_those_of_the_journal(study: optuna.Study) -> None:
     report = study_report(study)
     assert sum(report.states.values()) == report.total == 40
     assert (report.states["failed"], report.scored) == (2, 38)
-    assert report.rungs == (3, 6, 12)
+    assert report.rungs == (2, 4, 8, 16)
     assert [(one.text, one.trials) for one in report.reasons] == [("the loss is no longer a number", 2)]
     assert report.leader == report.board[0]
     values = [row.value or 0 for row in report.board]
@@ -87,7 +87,7 @@ def test_drawings_have_the_pages_colours_in_the_page_and_their_own_in_a_file(stu
         assert 'pt"' not in plot.inline
     # Those that were stopped early as well, which Optuna would leave out, but none that failed.
     assert len(re.findall(r"<use ", plots["history"].svg)) >= 38
-    assert "rung 6" in plots["curves"].svg
+    assert "rung 8" in plots["curves"].svg
     assert len(re.findall(r"<use ", plots["size"].svg)) >= 38
 
 
