@@ -76,7 +76,7 @@ def follow(predictor: Predictor, settings: ServeSettings, meters: Meters) -> Non
     if settings.canary:
         predictor.traffic = Traffic(predictor.champion, Arm("canary"), settings.canary_weight)
     if settings.shadow:
-        predictor.shadow = Shadow(Arm("shadow"), settings.shadow_share, predictor, meters)
+        predictor.shadow = Shadow(Arm("shadow"), settings.shadow_share, predictor.classify_now, meters)
     for arm in predictor.arms:
         follower = _follower(arm, predictor, settings, meters)
         if arm.served is None:

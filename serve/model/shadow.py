@@ -3,19 +3,23 @@
 import logging
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Full, Queue
 from typing import TYPE_CHECKING
 
+from imgcls_ray.errors import ImgclsError
 from serve.model.answer import Answer
 from serve.model.served import Arm, Served
 from serve.stages import Stages
 
 if TYPE_CHECKING:
-    from serve.model.predictor import Predictor
     from serve.record.meters import Meters
 
 logger = logging.getLogger("serve")
+
+Classify = Callable[[Served, list[bytes], Stages], list[Answer | ImgclsError]]
+"""The answers of a version to pictures' files, as `Predictor.classify_now` gives them."""
 
 _WAITING = 16
 """Requests that wait for the shadow, at the most; beyond that they are not shown to it."""
@@ -32,16 +36,16 @@ class Shadow:
     but for the CPU that it takes.
     """
 
-    def __init__(self, arm: Arm, share: float, predictor: "Predictor", meters: "Meters") -> None:
+    def __init__(self, arm: Arm, share: float, classify: Classify, meters: "Meters") -> None:
         """`share` of the requests, from 0 to 1, is shown to it, drawn by chance."""
-        self.arm, self._share, self._predictor, self._meters = arm, share, predictor, meters
+        self.arm, self._share, self._classify, self._meters = arm, share, classify, meters
         self._waiting: Queue[_Asked] = Queue(_WAITING)
         threading.Thread(target=self._run, name="shadow", daemon=True).start()
 
-    def offer(self, pictures: list[bytes], answers: list[Answer]) -> None:
-        """Pictures that were answered so. Returns at once; nothing is compared with itself."""
+    def offer(self, pictures: list[bytes], answers: list[Answer], champion: Served) -> None:
+        """Pictures that `champion` answered so. Returns at once; nothing is compared with itself."""
         served = self.arm.served
-        if served is None or served is self._predictor.served or random.random() >= self._share:  # noqa: S311 - a sample, no secret
+        if served is None or served is champion or random.random() >= self._share:  # noqa: S311 - a sample, no secret
             return
         try:
             self._waiting.put_nowait(_Asked(pictures, answers))
@@ -66,7 +70,7 @@ class Shadow:
 
     def _compare(self, served: Served, asked: _Asked) -> None:
         stages = Stages()
-        found = self._predictor.classify_now(served, asked.pictures, stages)
+        found = self._classify(served, asked.pictures, stages)
         self._meters.predicted(self.arm.name, stages)
         for given, other in zip(asked.answers, found, strict=True):
             if not isinstance(other, Answer):

@@ -57,7 +57,7 @@ class Answering:
         for picture, answer in given:
             self._remember(arm, served, picture, answer, request.state.request_id)
         if self.predictor.shadow and given and arm is traffic.champion:
-            self.predictor.shadow.offer([picture for picture, _ in given], [answer for _, answer in given])
+            self.predictor.shadow.offer([picture for picture, _ in given], [answer for _, answer in given], served)
         return answers
 
     def _remember(self, arm: Arm, served: Served, picture: bytes, answer: Answer, request_id: str) -> None:

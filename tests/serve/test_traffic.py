@@ -158,7 +158,7 @@ def figures(meters: Meters) -> dict[str, float]:
 
 def test_a_shadow_is_compared_and_not_heard(client: TestClient, predictor: Predictor, meters: Meters) -> None:
     arm = Arm("shadow")
-    predictor.shadow = Shadow(arm, 1.0, predictor, meters)
+    predictor.shadow = Shadow(arm, 1.0, predictor.classify_now, meters)
     ask(client, "before it is loaded")
     for bundle in (Contrary(), BrightnessBundle(), Broken()):
         arm.served = served(bundle, "2")
@@ -177,7 +177,7 @@ def test_a_slow_shadow_is_dropped_not_waited_for(client: TestClient, predictor: 
             going_on.wait(60)
             return super().answers_of(decoded)  # type: ignore[arg-type,return-value]
 
-    predictor.shadow = Shadow(Arm("shadow", served(Slow(), "2")), 1.0, predictor, meters)
+    predictor.shadow = Shadow(Arm("shadow", served(Slow(), "2")), 1.0, predictor.classify_now, meters)
     for name in IDS[:30]:
         ask(client, name)
     assert figures(meters)["dropped"] >= 30 - 17
