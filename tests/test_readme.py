@@ -54,6 +54,8 @@ OTHER_PROGRAMS = {
     "--minutes",
     "--rivals-python",
     "--only",
+    "--seconds",
+    "--first-seed",
 }
 """Options on the pages that belong to ray, mlflow, Python and the benchmarks."""
 
