@@ -114,12 +114,17 @@ def _started(
     try:
         yield process
     finally:
-        left = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        for each in left:  # started by it, so by us; most have ended with it
-            if each.is_running():
-                each.kill()
+        end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """SIGTERM; and what it started is ended too, should some of it be left."""
+    left = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    for each in left:  # started by it, so by us; most have ended with it
+        if each.is_running():
+            each.kill()

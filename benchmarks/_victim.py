@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from _servers import end
 from PIL import Image
 
 NAME, VERSIONS = "faults", (1, 2, 3)
@@ -71,15 +72,7 @@ def served(root: Path, **settings: float) -> Iterator[Service]:
             raise RuntimeError(f"The service ended with {process.wait()} before it answered; what it said is above.")
         yield Service(url, psutil.Process(process.pid), root)
     finally:
-        left = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        for each in left:  # started by it, so by us; most have ended with it
-            if each.is_running():
-                each.kill()
+        end(process)
 
 
 def picture(width: int, height: int) -> bytes:
