@@ -22,6 +22,29 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST_FIRST = (
+    "tests/test_readme.py",
+    "tests/pipeline/test_pipeline.py",
+    "tests/test_architectures.py",
+    "tests/cli/test_program.py",
+    "tests/training/test_gang.py",
+    "tests/jobs/test_cluster.py",
+    "tests/serve/test_run.py",
+    "tests/pipeline/test_taking_up.py",
+    "tests/pipeline/test_gang_run.py",
+    "tests/pipeline/test_two_stages.py",
+    "tests/test_benchmarks.py",
+    "tests/pipeline/test_ensembling.py",
+)
+"""Files that take long. What comes last should be short, or one process of `pytest -n` waits long for another."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others in their order; of use with --no-loadscope-reorder alone."""
+    rank = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
+
+
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:
     """One embedded Ray with two CPUs for all tests that need one."""
