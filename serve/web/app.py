@@ -92,6 +92,7 @@ def _classifying(app: FastAPI, answering: Answering, fetching: Fetching | None) 
         responses=refusals(
             _400="The body or the picture is broken.",
             _401="No API key, or an unknown one.",
+            _408="The body came too slowly.",
             _413="The body has too many bytes or the picture too many pixels.",
             _415="The body is neither a form nor a picture nor JSON.",
             _422="There is no picture, or too many.",
