@@ -14,3 +14,8 @@ class RequestRefused(InputError):
 def too_large(max_bytes: int) -> RequestRefused:
     """The refusal of a body of more than `max_bytes` bytes."""
     return RequestRefused(413, f"The request's body may have at most {max_bytes:,} bytes; send a smaller picture.")
+
+
+def too_slow(received: int) -> RequestRefused:
+    """The refusal of a body that did not come in time."""
+    return RequestRefused(408, f"The request's body came too slowly: {received:,} bytes are here; send it again.")

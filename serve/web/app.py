@@ -2,9 +2,8 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
@@ -24,12 +23,12 @@ from serve.refusal import refusal
 from serve.settings import ServeSettings
 from serve.web import handlers
 from serve.web.answering import Answering
-from serve.web.asked import read_asked
+from serve.web.asked import read_asked, read_top
 from serve.web.drift import drift_router
 from serve.web.explain import explain_router
 from serve.web.fetching import Fetching
 from serve.web.inference import inference_router
-from serve.web.openapi import ANSWERS, BODY, BY_URL, refusals
+from serve.web.openapi import ANSWERS, BODY, BY_URL, TOP_K, refusals
 from serve.web.schemas import Labels, Live, ModelInfo, ModelsInfo, Ready
 from serve.web.shapes import shaped
 
@@ -89,10 +88,11 @@ def _classifying(app: FastAPI, answering: Answering, fetching: Fetching | None) 
         operation_id="classify",
         summary="Classify pictures",
         response_description="The classes of each picture with their probabilities, highest first.",
-        openapi_extra={"requestBody": BODY},
+        openapi_extra={"requestBody": BODY, "parameters": [TOP_K]},
         responses=refusals(
             _400="The body or the picture is broken.",
             _401="No API key, or an unknown one.",
+            _408="The body came too slowly.",
             _413="The body has too many bytes or the picture too many pixels.",
             _415="The body is neither a form nor a picture nor JSON.",
             _422="There is no picture, or too many.",
@@ -102,17 +102,15 @@ def _classifying(app: FastAPI, answering: Answering, fetching: Fetching | None) 
         )
         | {200: {"model": ANSWERS}},
     )
-    async def classify(
-        request: Request,
-        top_k: Annotated[int | None, Query(ge=1, description="Classes to name; all by default.")] = None,
-    ) -> Response:
+    async def classify(request: Request) -> Response:
+        # Parameters and answer not by FastAPI's own way: its checks of both take longer than a small model.
+        top = read_top(request)
         with answering.predictor.slot():
             with request.state.stages.timed("read"):
                 asked = await read_asked(request, fetching)
             answers = await answering.answers(request, asked.pictures)
-        # Not by FastAPI's own way: it would check each answer against its model, which takes longer than the model.
         about = {"model": request.state.model, "request_id": request.state.request_id}
-        return JSONResponse(shaped(asked, answers, top_k) | about)
+        return JSONResponse(shaped(asked, answers, top) | about)
 
     @app.get("/labels", operation_id="labels", summary="The classes, in the order of scores")
     async def labels() -> Labels:

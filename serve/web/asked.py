@@ -26,6 +26,21 @@ class Asked:
     """Of instances, one for each picture."""
 
 
+def read_top(request: Request) -> int | None:
+    """How many classes the answer is to name: the parameter `top_k`; None is all.
+
+    Raises:
+        RequestRefused: 422 it is no whole number, or below 1.
+    """
+    given = request.query_params.get("top_k")
+    if given is None:
+        return None
+    # int() takes ' 1_0' and digits of any script too, and raises for thousands of them.
+    if not given.isascii() or not given.isdecimal() or not given.strip("0"):
+        raise RequestRefused(422, f"The parameter 'top_k' is a whole number from 1 on; received {given[:20]!r}.")
+    return int(given.lstrip("0")[:9])  # above any number of classes
+
+
 async def read_asked(request: Request, fetching: Fetching | None) -> Asked:
     """The pictures of a request, at least one; `fetching` gets the one that is named by its address, if that may be.
 

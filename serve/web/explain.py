@@ -29,6 +29,7 @@ def explain_router(predictor: Predictor, explain: Explain, fetching: Fetching | 
         response_class=Response,
         responses=refusals(
             _400="The body or the picture is broken.",
+            _408="The body came too slowly.",
             _413="The body has too many bytes or the picture too many pixels.",
             _415="The body is neither a form nor a picture nor JSON.",
             _422="There is not exactly one picture, or no such class.",

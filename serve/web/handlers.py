@@ -19,9 +19,13 @@ _PATHS = (
 )
 
 
+_HEADERS = {503: {"Retry-After": "1"}, 408: {"Connection": "close"}}
+"""Of a refusal, by its status. What still comes of a body that was too slow is not waited for."""
+
+
 async def _told(request: Request, error: Exception) -> JSONResponse:
     status = getattr(error, "http_status", 500)
-    return refusal(request, status, str(error), {"Retry-After": "1"} if status == 503 else None)
+    return refusal(request, status, str(error), _HEADERS.get(status))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -66,6 +66,7 @@ def inference_router(answering: Answering) -> APIRouter:
         | refusals(
             _400="The body is no JSON, or a picture is broken.",
             _401="No API key, or an unknown one.",
+            _408="The body came too slowly.",
             _413="The body has too many bytes or a picture too many pixels.",
             _422="The tensors are not one input of pictures.",
             _429="You ask too often; try again after the seconds in Retry-After.",

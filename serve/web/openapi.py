@@ -62,6 +62,14 @@ BODY: dict[str, Any] = {
     },
 }
 
+TOP_K: dict[str, Any] = {
+    "name": "top_k",
+    "in": "query",
+    "required": False,
+    "description": "Classes to name; all by default.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+
 TENSORS: dict[str, Any] = {
     "required": True,
     "content": {

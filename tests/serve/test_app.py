@@ -1,6 +1,12 @@
+import asyncio
+
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
 
+from serve.errors import RequestRefused
+from serve.guard.limits import BodyLimit
 from serve.model.predictor import Predictor
 from serve.settings import ServeSettings
 from serve.web.app import build_app
@@ -100,6 +106,35 @@ def test_an_undeclared_length_is_counted_and_reading_stops(client: TestClient) -
     assert "20,000 bytes" in _error(response)
 
 
+@pytest.mark.parametrize("before", [0, 300])
+def test_a_body_that_trickles_is_408_and_one_that_is_there_may_be_answered_slowly(before: int) -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(receive(), 0.1)  # for a disconnection, as long as it takes
+        await send({"type": "http.response.start", "status": 200})
+
+    async def asked(ends: bool) -> list[Message]:
+        parts = [{"type": "http.request", "body": b"x", "more_body": True}] * before
+        parts += [{"type": "http.request", "body": b"x", "more_body": False}] * ends
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return parts.pop(0) if parts else await asyncio.Event().wait()  # type: ignore[return-value]
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        limited = BodyLimit(application, max_bytes=1000, patience=0.05)
+        await limited({"type": "http", "headers": []}, receive, send)
+        return sent
+
+    assert asyncio.run(asked(ends=True))[0]["status"] == 200
+    with pytest.raises(RequestRefused, match=f"too slowly: {before} bytes") as refused:
+        asyncio.run(asked(ends=False))
+    assert refused.value.http_status == 408
+
+
 def test_too_many_pixels_are_413(client: TestClient) -> None:
     response = client.post("/classify", files={"img": picture_bytes(size=(101, 100))})
     assert response.status_code == 413
@@ -166,7 +201,7 @@ def test_openapi_tells_the_bodies_the_answers_and_their_examples(client: TestCli
     post = api["paths"]["/classify"]["post"]
     body = post["requestBody"]["content"]
     assert body["multipart/form-data"]["schema"]["required"] == ["img"]
-    assert set(post["responses"]) == {"200", "400", "401", "413", "415", "422", "429", "502", "503", "504"}
+    assert set(post["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "429", "502", "503", "504"}
     for status, response in post["responses"].items():
         schema = response["content"]["application/json"]["schema"]
         name = schema.get("anyOf", [schema])[0]["$ref"].rsplit("/", 1)[1]
