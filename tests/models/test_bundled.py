@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from imgcls_ray.config import Size, TrialSettings
+from imgcls_ray.data.pixels import PixelOps
+from imgcls_ray.embeddings.job import EmbeddingJob
 from imgcls_ray.errors import ModelError, SettingsError
 from imgcls_ray.models import NO_WEIGHTS, find_backbone, resolve_weights
 from imgcls_ray.models.bundled import MODEL
@@ -120,6 +122,12 @@ def test_the_place_is_not_in_the_digest_and_the_content_is(cnn: tuple[str, keras
     shutil.copytree(cnn[0].removeprefix("bundle:"), moved)
     weights, again = resolve_weights(cnn[0]), resolve_weights(f"bundle:{moved}", ("none",))
     assert (again.kind, again.sha256) == ("bundle", weights.sha256)
+    pixels = PixelOps(*SIZE, "color")
+    keys = {
+        EmbeddingJob(tmp_path / "set", "hdf5", pixels, name, content).key
+        for name, content in ((cnn[0], weights), (f"bundle:{moved}", again))
+    }
+    assert len(keys) == 1, "what was embedded with it is found again"
     other = put(tmp_path / "other", build_cnn(TrialSettings(cnn_width=4), SIZE, 3, 3))
     shutil.copy(Path(other.removeprefix("bundle:")) / MODEL, moved / MODEL)
     assert resolve_weights(f"bundle:{moved}").sha256 != weights.sha256

@@ -168,9 +168,29 @@ def test_a_study_that_is_there_is_not_overwritten(
 
 
 def test_a_trial_again_has_the_curve_of_its_study(finished: tuple[api.RunResult, Notes], storage: Path) -> None:
+    from mlflow import MlflowClient
+
+    from imgcls_ray.tracking.lookup import trial_of
+
     study = finished[0].study
     pruned = next((trial for trial in study.trials if trial.state == "pruned"), study.trials[-1])
-    again = api.fit(f"{study.name}/{pruned.number}", str(storage))
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    experiment = client.get_experiment_by_name("imgcls").experiment_id
+
+    def of_study(name: str) -> Any:
+        """The study's own run: those of its trials have its name too, and a parent."""
+        found = client.search_runs([experiment], f"tags.`imgcls.study` = '{name}'")
+        (run,) = (run for run in found if "mlflow.parentRunId" not in run.data.tags)
+        return run
+
+    parent = of_study(study.name).info.run_id
+    query = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`imgcls.trial` = '{pruned.number}'"
+    run = client.search_runs([experiment], query)[0].info.run_id
+    assert trial_of(run, storage) == f"{study.name}/{pruned.number}"
+    with pytest.raises(SettingsError, match="STUDY/NUMBER"):
+        trial_of(parent, storage)
+    again = api.fit(run, str(storage), study="again")
+    assert of_study("again").data.tags["imgcls.from_trial"] == f"{study.name}/{pruned.number}"
     assert again.curve.compared == pruned.epochs
     assert again.curve.first_difference is None
     # Its trials had two threads each, which add in any order: of the losses the last digits may differ.
@@ -185,32 +205,6 @@ def test_a_trial_again_has_the_curve_of_its_study(finished: tuple[api.RunResult,
     assert document["curve"]["first_difference"] is None
     assert Path(document["model"]["bundle"]).is_dir()
     assert again.run.model.name == finished[0].model.name
-
-
-def test_a_trial_for_longer_starts_from_the_same_weights(finished: tuple[api.RunResult, Notes], storage: Path) -> None:
-    from mlflow import MlflowClient
-
-    from imgcls_ray.tracking.lookup import trial_of
-
-    study = finished[0].study
-    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
-    experiment = client.get_experiment_by_name("imgcls").experiment_id
-
-    def of_study(name: str) -> Any:
-        """The study's own run: those of its trials have its name too, and a parent."""
-        found = client.search_runs([experiment], f"tags.`imgcls.study` = '{name}'")
-        (run,) = (run for run in found if "mlflow.parentRunId" not in run.data.tags)
-        return run
-
-    parent = of_study(study.name).info.run_id
-    query = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`imgcls.trial` = '0'"
-    run = client.search_runs([experiment], query)[0].info.run_id
-    assert trial_of(run, storage) == f"{study.name}/0"
-    with pytest.raises(SettingsError, match="STUDY/NUMBER"):
-        trial_of(parent, storage)
-    longer = api.fit(run, str(storage), epochs=5, study="longer")
-    assert longer.run.study.best.epochs == 5
-    assert of_study("longer").data.tags["imgcls.from_trial"] == f"{study.name}/0"
 
 
 def test_an_ensemble_is_registered_like_any_model(
@@ -234,7 +228,7 @@ def test_an_ensemble_is_registered_like_any_model(
 def test_a_bundle_is_where_the_next_search_starts(
     finished: tuple[api.RunResult, Notes], pictures: Path, storage: Path, tmp_path: Path
 ) -> None:
-    """Head and last layers on another set's network, then its bundle as a backbone in turn; moved, it is the same."""
+    """Head and last layers on another set's network, then its bundle, moved, as a backbone in turn."""
     backbone = f"bundle:{finished[0].bundle}"
     first = api.run(settings(pictures, storage, backbones=[backbone], image_size=None, trials=2, epochs=2))
     best = first.study.defaults
@@ -243,10 +237,8 @@ def test_a_bundle_is_where_the_next_search_starts(
     evaluation = api.evaluate(api.load_model(first.bundle), str(pictures))
     assert evaluation.metrics.images == 60
     moved = shutil.copytree(first.bundle, tmp_path / "moved")
-    second = [
-        api.run(settings(pictures, storage, backbones=[f"bundle:{place}"], image_size=None, trials=1, epochs=1))
-        for place in (first.bundle, moved)
-    ]
-    assert [result.reused["embed"] for result in second] == [False, True]
-    again = api.fit(f"{first.study.name}/0", str(storage))
-    assert again.curve.first_difference is None
+    second = api.run(settings(pictures, storage, backbones=[f"bundle:{moved}"], image_size=None, trials=1, epochs=1))
+    assert not second.reused["embed"]
+    longer = api.fit(f"{second.study.name}/0", str(storage), epochs=3, study="longer")
+    assert longer.run.reused["embed"]
+    assert longer.run.study.best.epochs == 3
