@@ -15,7 +15,9 @@ from pathlib import Path
 import psutil
 
 _RIVALS = Path(__file__).parent / "_rivals"
-_UVICORN = ("uvicorn", "--workers", "2", "--no-access-log", "--log-level", "warning", "--host", "127.0.0.1", "--port")
+_QUIET = ("--no-access-log", "--log-level", "warning", "--host", "127.0.0.1", "--port")
+_ONE = ("uvicorn", *_QUIET)
+_UVICORN = ("uvicorn", "--workers", "2", *_QUIET)
 _IMGCLS = "from imgcls_ray.cli import main; main()"
 _BENTO = ("bentoml", "serve", "bento:Classifier", "--quiet", "--host", "127.0.0.1", "--port")
 
@@ -35,6 +37,8 @@ PREDICT = Rival("FastAPI + model.predict", "uvicorn", ("-m", *_UVICORN, "PORT", 
 FUNCTION = Rival("FastAPI + tf.function", "uvicorn", ("-m", *_UVICORN, "PORT", "tracing:app"))
 LIT = Rival("LitServe", "litserve", ("lit.py",))
 BENTO = Rival("BentoML", "bentoml", ("-m", *_BENTO, "PORT"))
+BARE = Rival("bare uvicorn", "uvicorn", ("-m", *_ONE, "PORT", "--lifespan", "off", "bare:app"))
+"""No rival but a limit; it needs the project installed."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@
 
 MobileNetV2 at 224 pixels, five classes, one Keras model for all; a JPEG of 512x384, sent as `curl -F` does. Each server
 is started on its own, one after another, and shares the CPUs with the load generator. The limit is decoding with our
-decoder and OpenVINO, one picture after another on one CPU, times the CPUs. Absolute figures are the machine's; the
-ratios are what to compare. Beside each stands the CPU that a request took, which other work on the machine disturbs
-least. A rival that is not installed is skipped; LitServe and BentoML belong in an environment of their own (BentoML
+decoder and OpenVINO, one picture after another on one CPU, times the CPUs; uvicorn with nothing but these two
+(`_rivals/bare.py`) shows what HTTP leaves of it. Absolute figures are the machine's; the ratios are what to compare.
+Beside each stands the CPU that a request took, which other work on the machine disturbs least. A rival that is not
+installed is skipped; LitServe and BentoML belong in an environment of their own (BentoML
 asks for older versions than the project's), whose interpreter is given as --rivals-python.
 """
 
@@ -27,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from _load import Load, Measured, measure
-from _servers import BENTO, FUNCTION, LIT, PREDICT, Server, installed, ours, rival
+from _servers import BARE, BENTO, FUNCTION, LIT, PREDICT, Server, installed, ours, rival
 from PIL import Image
 
 BACKBONE, SIDE, CLASSES, CLIENTS = "mobilenet_v2_1.0", 224, 5, 16
@@ -95,6 +96,8 @@ def main() -> None:
             f"imgcls serve {options.options}",
             us := figures(lambda: ours(bundle, shlex.split(options.options)), seconds, small, large),
         )
+        bare = figures(lambda: rival(BARE, bundle / "model.keras", sys.executable), seconds, small, None)
+        line(BARE.name, bare)
         beside = {}
         for each in rivals:
             if not installed(each, options.rivals_python):
@@ -104,10 +107,10 @@ def main() -> None:
                 lambda each=each: rival(each, bundle / "model.keras", options.rivals_python), seconds, small, None
             )
             line(each.name, beside[each.name])
-        summary(us, beside, limit)
+        summary(us, beside, bare, limit)
 
 
-def summary(us: Figures, beside: dict[str, Figures], limit: Limit) -> None:
+def summary(us: Figures, beside: dict[str, Figures], bare: Figures, limit: Limit) -> None:
     """Ours against the rivals and the limit: what was measured and what is asked."""
     rate = us.many.rate
     for name, them in beside.items():
@@ -115,9 +118,9 @@ def summary(us: Figures, beside: dict[str, Figures], limit: Limit) -> None:
         print(f"ours is {rate / them.many.rate:6.2f} times {name}, {them.cpu / us.cpu:.2f} times by CPU ({asked})")
     top = (os.cpu_count() or 1) / limit.seconds
     print(f"limit {top:.0f} requests/s ({top / rate:.2f} times ours): ours reaches {rate / top:.2f} of it (asked 0.6)")
-    print(
-        f"p50 with one client is {(us.one.p50 - limit.seconds) * 1e3:+.2f} ms from decode + predict (asked +1 at most)"
-    )
+    mine, least = ((each.one.p50 - limit.seconds) * 1e3 for each in (us, bare))
+    print(f"p50 with one client is {mine:+.2f} ms from decode + predict (asked +1 at most)")
+    print(f"  that of uvicorn with nothing but these two: {least:+.2f} ms")
     print(f"p99 with {CLIENTS} clients is {us.many.p99 / us.many.p50:.1f} times p50 (asked 5 at most)")
     if us.large:
         print(f"p50 of 12 megapixels is {us.large.p50 * 1e3:.1f} ms (asked 25 at most)")
