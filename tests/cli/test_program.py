@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -41,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(place: Path) -> Said:
-    return program("run", "shapes", *SMALL, "--json", cwd=place)
+    return program("run", "shapes", *SMALL, "--concurrency", "1", "--json", cwd=place)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_a_second_run_tells_people_in_a_table_that_can_be_typed_from(
     document: dict[str, Any], place: Path, imgcls: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(place)
-    said = imgcls("run", "shapes", *SMALL)
+    said = imgcls("run", "shapes", "--study", document["study"], "--resume")  # which trains nothing
     assert (said.code, said.err) == (0, "")
     assert "done before" in said.out
     assert "\x1b[" not in said.out
@@ -160,8 +161,10 @@ def wait_for(what: Callable[[], object], seconds: float) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.usefixtures("document")
 def test_ctrl_c_in_the_search_ends_everything(place: Path, tmp_path: Path) -> None:
     log, storage = tmp_path / "log", tmp_path / "runs"
+    shutil.copytree(place / "imgcls-runs" / "data", storage / "data")  # so that the search begins sooner
     words = ["run", "shapes", *SMALL, "--epochs", "10000", "--storage", str(storage)]
     with log.open("w") as file, (tmp_path / "err").open("w") as err:
         running = subprocess.Popen(
