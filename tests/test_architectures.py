@@ -68,7 +68,18 @@ def trained(name: str, side: int, images: np.ndarray) -> keras.Model:
             layer.moving_variance.assign(np.maximum(spread, spread.mean()))
     after = [variable.numpy() for variable in model.trainable_variables]
     assert any((new != old).any() for new, old in zip(after, before, strict=True))
+    spread_out(model, images)
     return model
+
+
+def spread_out(model: keras.Model, images: np.ndarray) -> None:
+    """Let the logits have mean 0 and deviation 1: a deep network that learned nothing is else sure of one class,
+    whatever the picture, and would agree with any export of it."""
+    last = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)][-1]
+    signals = keras.Model(model.input, last.input).predict(images, verbose=0)
+    kernel, bias = last.get_weights()
+    logits = signals @ kernel + bias
+    last.set_weights([kernel / logits.std(axis=0), (bias - logits.mean(axis=0)) / logits.std(axis=0)])
 
 
 def bundled(name: str, folder: Path, images: np.ndarray) -> tuple[Bundle, keras.Model]:
