@@ -21,7 +21,7 @@ from tests.processes import naming
 
 BIN = Path(sys.executable).parent
 RAY = [sys.executable, "-c", "from ray.scripts.scripts import main; main()"]
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 def free_ports(count: int) -> list[int]:
@@ -97,7 +97,7 @@ class TwoNodes:
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def two_nodes() -> Iterator[TwoNodes]:
     # A short path: Ray's sockets lie below it, and a socket's path has at most 107 characters.
     root = Path(tempfile.mkdtemp(prefix="imgcls-"))

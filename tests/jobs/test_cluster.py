@@ -1,9 +1,10 @@
-"""The main job as a Ray job on two nodes, with token authentication."""
+"""The main job as a Ray job on two nodes, with token authentication, and who else joins them."""
 
 import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.conftest import write_tree
 from tests.docs.blocks import blocks
-from tests.jobs.conftest import RAY, TwoNodes
+from tests.jobs.conftest import RAY, TwoNodes, free_ports
 
 PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
 SHARED = "/shared/imgcls-runs"
@@ -28,6 +29,28 @@ for _ in range(100):
         break
     time.sleep(0.1)
 print(json.dumps([total, free]))
+"""
+
+LOOK = """
+import json, os, sys
+from pathlib import Path
+from imgcls_ray.errors import ImgclsError
+from imgcls_ray.jobs.connection import cluster
+from tests.processes import LOOPBACK, descendants, listening
+
+def look(address=None):
+    import ray
+    try:
+        with cluster(address):
+            ray.get(ray.remote(lambda: None).remote())  # a worker is there
+            ours = listening(descendants(os.getpid()))
+            beyond = [address for address in ours if not address.startswith(LOOPBACK)]
+            return {"nodes": len(ray.nodes()), "ports": len(ours), "beyond": beyond}
+    except ImgclsError as error:
+        return {"error": str(error), "code": error.exit_code}
+
+found = [look(address) for address in json.loads(sys.argv[1])]
+print(json.dumps(found))
 """
 
 
@@ -133,3 +156,37 @@ def test_a_wrong_request_is_a_failed_job_with_its_sentence_and_exit_code(two_nod
     assert done.returncode == 1  # that is ray job submit's own
     assert "failed with exit code 2" in done.stdout + done.stderr
     assert "imgcls: Inside a Ray job the storage must be named" in done.stdout
+
+
+def look(two_nodes: TwoNodes, *addresses: str | None, **variables: str | None) -> list[dict[str, object]]:
+    """What one process finds in `cluster(address)`, address after address."""
+    variables = {"PYTHONPATH": ":".join(sys.path), **variables}
+    done = two_nodes.run(sys.executable, "-c", LOOK, json.dumps(addresses), **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    found: list[dict[str, object]] = json.loads(done.stdout)
+    return found
+
+
+def test_a_local_ray_is_started_beside_a_running_cluster(two_nodes: TwoNodes) -> None:
+    """Joined, on its own, joined again: in one process, because being on loopback must not outlive the local Ray."""
+    first, local, again = look(two_nodes, two_nodes.address, None, two_nodes.address)
+    assert first["nodes"] == again["nodes"] == 2
+    assert local["nodes"] == 1
+    assert int(str(local["ports"])) > 3
+    assert local["beyond"] == []
+
+
+def test_ray_address_is_joined_and_an_address_wins_over_it(two_nodes: TwoNodes) -> None:
+    nobody = f"127.0.0.1:{free_ports(1)[0]}"
+    assert [found["nodes"] for found in look(two_nodes, None, RAY_ADDRESS=two_nodes.address)] == [2]
+    assert [found["nodes"] for found in look(two_nodes, two_nodes.address, RAY_ADDRESS=nobody)] == [2]
+
+
+def test_a_cluster_that_wants_its_token_says_so_at_once(two_nodes: TwoNodes) -> None:
+    """Ray would not send the token unasked to an address that was given; alone it tries for 20 seconds."""
+    started = time.monotonic()
+    [found] = look(two_nodes, two_nodes.address, RAY_AUTH_MODE=None)
+    assert "set RAY_AUTH_MODE=token" in str(found["error"])
+    assert found["code"] == 2
+    assert time.monotonic() - started < 19
