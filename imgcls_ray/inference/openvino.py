@@ -89,7 +89,7 @@ class OpenVinoEngine(Engine):
         return self._one_batch(images) if len(images) <= self._batch else self._batches(images)
 
     def _one_batch(self, images: np.ndarray) -> np.ndarray:
-        """In the caller's thread: a queue's callbacks and waiting cost a small network a twentieth of its time."""
+        """Waited for directly: a queue's callbacks and waiting cost a small network a twentieth of its time."""
         with _lent(self._single, self._compiled.create_infer_request) as request:
             request.infer({0: self._batch_of(images)}, share_inputs=True, share_outputs=True)
             outputs: np.ndarray = request.get_output_tensor().data[: len(images)].copy()
