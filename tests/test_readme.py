@@ -56,6 +56,7 @@ OTHER_PROGRAMS = {
     "--only",
     "--seconds",
     "--first-seed",
+    "--seeds",
 }
 """Options on the pages that belong to ray, mlflow, Python and the benchmarks."""
 

@@ -59,6 +59,9 @@ _COMMON = {
     # The application never holds up its event loop, so it needs none of its own: each part of a request and of its
     # answer would go from one thread to another and back.
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    # A replica that loads TensorFlow to draw its first heat map does not tell within Serve's 0.1 s how much it has to
+    # do, and Serve warns of it on the user's terminal.
+    "RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "1",
 }
 
 
