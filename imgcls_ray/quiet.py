@@ -1,12 +1,26 @@
-"""Loading TensorFlow without the notes that its native code prints before any setting of ours can reach it."""
+"""Loading TensorFlow without the notes that its native code prints before any setting of ours can reach it, and in
+processes of ours without what its Keras loads for others."""
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"}
 """Environment for processes of ours; what the user has set stays."""
+UNUSED = ("matplotlib", "sklearn")
+"""Keras looks for these at its start, for its wrappers and galleries, which we do not use: of the 3.6 s of CPU that
+TensorFlow takes to load they are 1.3, and 83 MB."""
+_own = threading.Event()
+
+
+def own_process() -> None:
+    """Say that this process runs a program of ours alone: `import_tensorflow` leaves out the packages `UNUSED` then.
+
+    They load as ever when something else asks for them; Keras' wrappers for scikit-learn do not work in this process.
+    """
+    _own.set()
 
 
 def set_environment() -> None:
@@ -19,10 +33,22 @@ def import_tensorflow() -> None:
     """Import TensorFlow now, its start-up notes kept from stderr. A failing import is told as ever."""
     if "tensorflow" not in sys.modules:
         set_environment()
-        with native_messages_hidden():
+        with native_messages_hidden(), missing(UNUSED if _own.is_set() else ()):
             import tensorflow as tf
         # Its Python part warns of retracing whenever models of several shapes are used in turn.
         tf.get_logger().setLevel("ERROR")
+
+
+@contextmanager
+def missing(packages: tuple[str, ...]) -> Iterator[None]:
+    """Let `packages` seem not to be installed in the block, those that are loaded already excepted."""
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: "there is no such module"
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from imgcls_ray import __version__
+from imgcls_ray import __version__, quiet
 from imgcls_ray.cli.adopt import adopt
 from imgcls_ray.cli.augment import augment
 from imgcls_ray.cli.classify import classify
@@ -82,6 +82,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; an error of ours becomes its sentence and its exit code."""
+    quiet.own_process()
     for stream in (sys.stdout, sys.stderr):
         # A file name that is no valid text, or a terminal without a sign, must not end the program.
         if isinstance(stream, io.TextIOWrapper):

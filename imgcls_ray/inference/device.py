@@ -14,6 +14,7 @@ def claim(cpus: float) -> None:
 
     Ray sets OMP_NUM_THREADS only: without this two trials on two cores fight for both.
     """
+    quiet.own_process()  # Ray's workers are
     quiet.import_tensorflow()
     import tensorflow as tf
 
