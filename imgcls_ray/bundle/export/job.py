@@ -1,6 +1,7 @@
 """One export: written under a temporary name, loaded by its own runtime, judged, and only then given its name."""
 
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -93,6 +94,8 @@ def export_bundle(bundle: Bundle, exporter: Exporter, place: Path, pictures: Pic
             for path in (draft, note_of(draft)):  # made in this call
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
             raise
+        finally:
+            gc.collect()  # the converters leave cycles that hold many copies of the weights: 2 GB of a network of 110 MB
     return Export(place, note_of(place), exporter.name, parity, size, spent, document, _warnings(exporter, pictures))
 
 
