@@ -95,7 +95,7 @@ def export_bundle(bundle: Bundle, exporter: Exporter, place: Path, pictures: Pic
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
             raise
         finally:
-            gc.collect()  # the converters leave cycles that hold many copies of the weights: 2 GB of a network of 110 MB
+            gc.collect()  # the converters leave cycles that hold copies of the weights: 2 GB of a network of 110 MB
     return Export(place, note_of(place), exporter.name, parity, size, spent, document, _warnings(exporter, pictures))
 
 
