@@ -55,6 +55,7 @@ def trained(name: str, side: int, images: np.ndarray) -> keras.Model:
     keras.utils.set_random_seed(0)
     model = build_scratch(TrialSettings(backbone=name), Size(side, side), 3, 3)
     assert not [layer.name for layer in model.layers if isinstance(layer, keras.Model)], "not flat"
+    quieten_branches(model)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
@@ -70,6 +71,22 @@ def trained(name: str, side: int, images: np.ndarray) -> keras.Model:
     assert any((new != old).any() for new, old in zip(after, before, strict=True))
     spread_out(model, images)
     return model
+
+
+def quieten_branches(model: keras.Model) -> None:
+    """Let the branch of each residual block add a tenth only, much as large networks begin (Goyal et al. 2017, section
+    5.1): deep ones that learned nothing would blow up rounding from block to block."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Add):
+            branch = max((source_of(tensor) for tensor in layer.input), key=model.layers.index)
+            if isinstance(branch, keras.layers.BatchNormalization) and branch.scale:
+                branch.gamma.assign(0.1 * branch.gamma)
+
+
+def source_of(tensor: keras.KerasTensor) -> keras.Layer:
+    """The layer that made it, before any dropout."""
+    layer = tensor._keras_history.operation
+    return source_of(layer.input) if isinstance(layer, keras.layers.Dropout) else layer
 
 
 def spread_out(model: keras.Model, images: np.ndarray) -> None:
