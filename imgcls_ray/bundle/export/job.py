@@ -65,11 +65,12 @@ def export_bundle(bundle: Bundle, exporter: Exporter, place: Path, pictures: Pic
     """
     check_place(exporter, place)
     model = keras.saving.load_model(bundle.path / MODEL, compile=False, safe_mode=True)
-    network = export_network(model, bundle.calibration)
     golden, _ = read_golden(bundle.path / GOLDEN)
     judging = np.concatenate([golden, pictures.judging])
     # Not `bundle.predict`: a bundle may have chosen another engine or fewer bits.
     expected = bundle.calibration.apply(load_engine(model).predict(judging))
+    network = export_network(model, bundle.calibration)
+    del model  # the converters make many copies of the weights; these need not be one more
     # The suffix stays: some writers look at it.
     draft = place.with_name(f".{uuid.uuid4().hex[:8]}.tmp{exporter.suffix}")
     with storing(place):
