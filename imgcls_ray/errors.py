@@ -67,3 +67,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A tail for messages about an unknown `name`: `; did you mean 'x'?` or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def ending(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown `name`: `; did you mean 'x'?` or a full stop."""
+    return nearest(name, known) or "."

@@ -1,5 +1,6 @@
 """What all tests share: a small Ray, made-up pictures, and the way to real data where there is some."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -43,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, the others in their order; of use with --no-loadscope-reorder alone."""
     rank = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported until now is no garbage: looking for some in it took 8 % of the tests with TensorFlow."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

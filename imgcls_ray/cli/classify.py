@@ -90,7 +90,7 @@ def _tabulate(
             return
         out.line(f"{written.path}   {written.answered} pictures", "written")
         for cause, count in written.rejected.items():
-            out.line(f"{count} files without an answer: {cause}", after="each has the reason in its row")
+            out.line(f"{count} without an answer: {cause}", after="each has the reason in its row")
 
 
 def _print(out: "Output", found: "Sequence[Answer]", top: int) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from imgcls_ray.cli.options import Json
 from imgcls_ray.cli.settings import settings_of
-from imgcls_ray.errors import ImgclsError, SettingsError, nearest
+from imgcls_ray.errors import ImgclsError, SettingsError, ending
 
 if TYPE_CHECKING:
     from imgcls_ray.cli.output import Output
@@ -98,9 +98,7 @@ def _provider(
 
     name = name or ("openverse" if wanted.lists is None else "urls")
     if name not in PROVIDERS:
-        raise SettingsError(
-            f"A provider is one of {', '.join(PROVIDERS)}; received '{name}'{nearest(name, PROVIDERS)}."
-        )
+        raise SettingsError(f"A provider is one of {', '.join(PROVIDERS)}; received '{name}'{ending(name, PROVIDERS)}")
     if name == "openverse" and wanted.lists is None:
         return Openverse(client, os.environ.get("OPENVERSE_TOKEN") or None, api or OPENVERSE, licenses)
     if name == "openverse":

@@ -41,17 +41,20 @@ def compare(
     """Print architecture, head, parameters, validation loss and accuracy of the best trial of each architecture."""
     from imgcls_ray import quiet
     from imgcls_ray.cli.output import output
-    from imgcls_ray.errors import SettingsError, nearest
+    from imgcls_ray.data.files import check_output
+    from imgcls_ray.errors import SettingsError, ending
 
     if sort not in ORDERS:
-        raise SettingsError(f"--sort is one of {', '.join(ORDERS)}; received '{sort}'{nearest(sort, ORDERS)}.")
+        raise SettingsError(f"--sort is one of {', '.join(ORDERS)}; received '{sort}'{ending(sort, ORDERS)}")
+    if csv_file is not None:
+        check_output(csv_file := csv_file.expanduser(), "The table", ".csv")
     with output(as_json) as out:
         quiet.import_tensorflow()
         from imgcls_ray.use.comparison import compare as compared
 
         found = compared(names or [], Path(storage).expanduser().resolve(), every, sort)  # type: ignore[arg-type]
         if csv_file is not None:
-            _write(csv_file.expanduser(), found)
+            _write(csv_file, found)
         if as_json:
             out.document(found.to_json())
         else:

@@ -80,10 +80,10 @@ def embed(
 
 
 def _one_of(option: str, value: str, legal: tuple[str, ...]) -> Any:
-    from imgcls_ray.errors import SettingsError, nearest
+    from imgcls_ray.errors import SettingsError, ending
 
     if value not in legal:
-        raise SettingsError(f"{option} is one of {', '.join(legal)}; received '{value}'{nearest(value, legal)}.")
+        raise SettingsError(f"{option} is one of {', '.join(legal)}; received '{value}'{ending(value, legal)}")
     return value
 
 

@@ -56,13 +56,13 @@ class PictureFlags:
             SettingsError: there is no preset of this name.
         """
         from imgcls_ray.config import PRESETS
-        from imgcls_ray.errors import SettingsError, nearest
+        from imgcls_ray.errors import SettingsError, ending
 
         if self.preset is None:
             return {}
         if self.preset not in PRESETS:
             raise SettingsError(
-                f"A preset is one of {', '.join(PRESETS)}; received '{self.preset}'{nearest(self.preset, PRESETS)}."
+                f"A preset is one of {', '.join(PRESETS)}; received '{self.preset}'{ending(self.preset, PRESETS)}"
             )
         return PRESETS[self.preset]
 

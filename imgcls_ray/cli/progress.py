@@ -109,6 +109,8 @@ def _told(outcome: TrialOutcome, second: Second | None) -> str:
     value = "no score" if outcome.value is None else f"{outcome.value:.4f}"
     if second and outcome.second is not None:
         value += f" at {second.shown(outcome.second)}"
-    epochs = f"{outcome.epochs} epoch{'' if outcome.epochs == 1 else 's'}"
+    epochs = "after 1 epoch" if outcome.epochs == 1 else f"at its best in {outcome.epochs} epochs"
+    if outcome.value is None:
+        epochs = f"after {outcome.epochs} epoch{'' if outcome.epochs == 1 else 's'}"
     reason = f" ({outcome.reason})" if outcome.reason else ""
-    return f"trial {outcome.number}: {outcome.state}, {value} after {epochs}, {outcome.seconds:.1f} s{reason}"
+    return f"trial {outcome.number}: {outcome.state}, {value} {epochs}, {outcome.seconds:.1f} s{reason}"

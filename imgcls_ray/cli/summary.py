@@ -50,6 +50,8 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
     states: list[str] = [trial.state for trial in trials]
     ended = [f"{states.count(state)} {word}" for state, word in (("pruned", "stopped early"), ("failed", "failed"))]
     seconds = result.seconds
+    joined = result.ensemble is not None and result.ensemble.accepted
+    whose = "of the ensemble, " if joined else ""
     steps = [(name, getattr(seconds, name)) for name in ("preprocess", "embed", "search", "evaluate")]
     return [
         (result.study.objective.words, f"{best.value:.4f}", f"{against}, best is {of}"),
@@ -59,11 +61,11 @@ def _rows(result: RunResult) -> list[tuple[str, str, str]]:
         (
             "test accuracy",
             f"{result.test.accuracy:.4f}",
-            f"macro F1 {result.test.f1_macro:.4f}, {result.test.images} pictures",
+            f"{whose}macro F1 {result.test.f1_macro:.4f}, {result.test.images} pictures",
         ),
         *_front(result.study),
         *_stages(result),
-        ("best settings", "", ""),
+        ("best settings", "", "of the best trial alone" if joined else ""),
         *(
             (f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value), "")
             for name, value in best.params.model_dump(mode="json", exclude_unset=True).items()

@@ -33,7 +33,8 @@ def trials(
 ) -> None:
     """List the trials of a study, the best first. A trial that was cut off by a kill counts as running."""
     from imgcls_ray.cli.output import output
-    from imgcls_ray.errors import SettingsError, nearest
+    from imgcls_ray.data.files import check_output
+    from imgcls_ray.errors import SettingsError, ending
     from imgcls_ray.search.journal import read_study
     from imgcls_ray.search.objective import second_of
     from imgcls_ray.search.record import known_study
@@ -41,7 +42,9 @@ def trials(
     from imgcls_ray.storage import Storage as Root
 
     if state is not None and state not in STATES:
-        raise SettingsError(f"--state is one of {', '.join(STATES)}; received '{state}'{nearest(state, STATES)}.")
+        raise SettingsError(f"--state is one of {', '.join(STATES)}; received '{state}'{ending(state, STATES)}")
+    if html is not None:
+        check_output(html := html.expanduser(), "A report", ".html", ".htm")
     root = Root(Path(storage).expanduser().resolve())
     folder = root.study(study)
     second = second_of(known_study(root.studies, study).parts.get("search.second_objective", "none"))
@@ -57,7 +60,7 @@ def trials(
         if html is not None:
             from imgcls_ray.reports.study.page import write_study_page
 
-            write_study_page(html.expanduser(), found)
+            write_study_page(html, found)
         if as_json:
             out.document(rows)
         else:

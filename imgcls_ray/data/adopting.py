@@ -12,7 +12,7 @@ from imgcls_ray.data.sources.choose import find_place
 from imgcls_ray.data.sources.folders import split_folders
 from imgcls_ray.data.sources.places import LocalPlace
 from imgcls_ray.data.sources.rows import decoded
-from imgcls_ray.errors import DataError, nearest
+from imgcls_ray.errors import DataError, ending
 
 TABLES = "predictions-*.csv"
 
@@ -90,7 +90,7 @@ def _check(kept: Path, path: str, label: str, classes: list[str], data: Path) ->
     if label not in classes:
         raise DataError(
             f"A label is the name of a class folder in {data}, which you make for a new class ({', '.join(classes)}); "
-            f"received '{label}' for {path}{nearest(label, classes)}."
+            f"received '{label}' for {path}{ending(label, classes)}"
         )
     parts = PurePosixPath(path).parts
     if len(parts) != 2 or parts[0] == ".." or path.startswith("/") or not (kept / path).is_file():

@@ -112,6 +112,22 @@ def storing(path: Path) -> Iterator[None]:
         raise storage_error(path, error) from error
 
 
+def check_output(file: Path, what: str, *suffixes: str) -> None:
+    """Refuse a place for what a program writes, before it begins.
+
+    The name has to tell the kind: else an option without its file would take the first of the pictures that follow it,
+    and write over it.
+
+    Raises:
+        StorageError: the name ends otherwise, it is a folder, or its folder does not exist.
+    """
+    if file.suffix.lower() not in suffixes or file.is_dir() or not file.parent.is_dir():
+        raise StorageError(
+            f"{what} is written to a file whose name ends with {' or '.join(suffixes)}, in a folder that exists; "
+            f"received '{file}'."
+        )
+
+
 def first_missing(path: Path) -> Path | None:
     """The topmost folder that is not there yet on the way to `path`; None where all are."""
     missing = None

@@ -120,6 +120,12 @@ def read_index(folder: Path) -> Index:
     Raises:
         DataError: there is none, or it can't be understood.
     """
+    if not (folder / INDEX).exists():
+        what = "holds none" if folder.is_dir() else "is no folder"
+        raise DataError(
+            f"A preprocessed set is a folder with an {INDEX}, which 'imgcls preprocess' makes of pictures; "
+            f"'{folder}' {what}."
+        )
     try:
         return Index.from_json(json.loads((folder / INDEX).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgcls_ray.config import Size
-from imgcls_ray.errors import SettingsError, nearest
+from imgcls_ray.errors import SettingsError, ending
 from imgcls_ray.models.table import FAMILIES, PUBLISHED_AS, Family, Row, Scaling
 
 SCRATCH = "cnn"
@@ -100,5 +100,5 @@ def backbone(name: str) -> KerasBackbone:
     except KeyError:
         raise SettingsError(
             f"A backbone is one of the {len(BACKBONES)} names in docs/backbones.md; received '{name}'"
-            f"{nearest(name, BACKBONES)}."
+            f"{ending(name, BACKBONES)}"
         ) from None

@@ -389,7 +389,7 @@ def _conditions(settings: RunSettings, resources: "TrialResources") -> dict[str,
 
 
 def _fit_summary(outcome: StudyOutcome) -> str:
-    return f"{outcome.objective.words} {outcome.best.value:.4f} after {outcome.best.epochs} epochs"
+    return f"{outcome.objective.words} {outcome.best.value:.4f} at its best in {outcome.best.epochs} epochs"
 
 
 def _search_summary(outcome: StudyOutcome) -> str:

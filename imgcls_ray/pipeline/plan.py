@@ -11,7 +11,7 @@ from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.manifest import MANIFEST
 from imgcls_ray.data.preprocess import Preprocessed, open_preprocessed
 from imgcls_ray.data.sources import Source, list_source
-from imgcls_ray.errors import SettingsError, StorageError, nearest
+from imgcls_ray.errors import SettingsError, StorageError, ending
 from imgcls_ray.jobs.connection import inside_job
 from imgcls_ray.models import BACKBONES, SCRATCH, Weights, find_backbone, is_bundled
 from imgcls_ray.search.journal import JOURNAL
@@ -240,7 +240,7 @@ def _size(name: str, text: str, own: Size | None, channels: int) -> Size:
         known = [SCRATCH, *BACKBONES]
         raise SettingsError(
             f"A backbone is '{SCRATCH}', an architecture of Keras or bundle:PATH; received '{name}'"
-            f"{nearest(name, known)}."
+            f"{ending(name, known)}"
         )
     entry = None if name == SCRATCH else find_backbone(name)
     native = entry.native_size if entry else SCRATCH_SIZE

@@ -91,7 +91,10 @@ def read_study(folder: Path, name: str) -> optuna.Study:
     """
     path = folder / JOURNAL
     if not path.is_file():
-        raise StorageError(f"A study's folder holds its {JOURNAL}; there is none in {folder}.")
+        raise StorageError(
+            f"The study '{name}' has no trial yet (there is no {JOURNAL} in {folder}): take it up with --resume and "
+            f"--study {name}."
+        )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=_Unlocked()))
     try:

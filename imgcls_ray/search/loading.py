@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.config.loading import explain
-from imgcls_ray.errors import SettingsError, nearest
+from imgcls_ray.errors import SettingsError, ending, nearest
 from imgcls_ray.search.parameters import Choice, Fixed
 from imgcls_ray.search.space import START, SearchSpace
 
@@ -47,7 +47,7 @@ def load_space(name_or_path: str) -> SearchSpace:
     else:
         raise SettingsError(
             f"A search space is the path of a YAML file or one of {', '.join(sorted(shipped))}; "
-            f"received '{name_or_path}'{nearest(name_or_path, shipped)}."
+            f"received '{name_or_path}'{ending(name_or_path, shipped)}"
         )
     try:
         raw = yaml.safe_load(text)
@@ -140,7 +140,7 @@ def _check_names(source: str, parameters: dict[str, Any], known: Sequence[str]) 
             if condition not in parameters:
                 raise SettingsError(
                     f"In the search space '{source}' the condition of '{name}' names '{condition}', which must be "
-                    f"another of its parameters{nearest(str(condition), parameters)}."
+                    f"another of its parameters{ending(str(condition), parameters)}"
                 )
 
 

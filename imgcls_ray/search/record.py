@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from imgcls_ray.config import SearchSettings, flatten
-from imgcls_ray.errors import SettingsError, StorageError, nearest
+from imgcls_ray.errors import SettingsError, StorageError, ending
 from imgcls_ray.search.space import SearchSpace
 
 RECORD, RESULT = "study.json", "result.json"
@@ -119,5 +119,5 @@ def known_study(studies: Path, name: str) -> StudyRecord:
     record = read_record(studies / name)
     if record is None:
         known = [path.parent.name for path in studies.glob(f"*/{RECORD}")]
-        raise StorageError(f"There is no study '{name}' in {studies.parent}{nearest(name, known)}.")
+        raise StorageError(f"There is no study '{name}' in {studies.parent}{ending(name, known)}")
     return record

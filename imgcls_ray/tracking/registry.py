@@ -132,7 +132,12 @@ def _path(ref: str) -> Path:
     path = Path(ref).expanduser().absolute()
     if is_bundle(path):
         return path
-    what = "which does not exist" if not path.exists() else "which holds no model.keras with its checksums.json"
+    if is_bundle(path.parent):
+        what = f"a file of the bundle {path.parent}: give that folder"
+    elif not path.exists():
+        what = "which does not exist"
+    else:
+        what = "which does not hold both model.keras and checksums.json"
     raise ModelError(f"A model is a bundle's folder or models:/NAME@ALIAS; received {ref!r}, {what}.")
 
 

@@ -1,5 +1,6 @@
 """What a finished model says: about single pictures, and about a labelled folder."""
 
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -142,17 +143,33 @@ def check_page(file: Path) -> None:
     """Tell of a place that no page can be written to, before a model is loaded for it.
 
     Raises:
-        SettingsError: a folder, a file in a folder that is not there, or a name that the JSON beside it needs.
+        SettingsError: a folder, a file in a folder that is not there, a name of another kind, or one whose JSON would
+            take the place of something else.
     """
     if file.is_dir():
         wrong = "which is a folder"
     elif file.suffix == ".json":
         wrong = "which is where its JSON goes"
+    elif file.suffix.lower() not in (".html", ".htm"):
+        wrong = "whose name does not end with .html"
     elif not file.parent.is_dir():
         wrong = "whose folder does not exist"
+    elif not _is_free(facts := file.with_suffix(".json")):
+        wrong = f"whose figures go to {facts.name}, which exists and holds something else"
     else:
         return
     raise SettingsError(f"A report is written to a file such as report.html; received '{file}', {wrong}.")
+
+
+def _is_free(facts: Path) -> bool:
+    """Whether nothing is there, or the figures of an earlier page."""
+    try:
+        found = json.loads(facts.read_bytes())
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and {"format_version", "about", "figures"} <= found.keys()
 
 
 def _decoded(source: Source, path: str, bundle: "Bundle") -> np.ndarray | ImageError:

@@ -13,7 +13,7 @@ from imgcls_ray.bundle.archive import WEIGHTS, check_archive
 from imgcls_ray.bundle.card import Card
 from imgcls_ray.bundle.files import CARD, MODEL, is_bundle, read_json, verify_files
 from imgcls_ray.config import TrialSettings
-from imgcls_ray.errors import SettingsError, StorageError, nearest
+from imgcls_ray.errors import SettingsError, StorageError, ending
 from imgcls_ray.search.journal import ASKED, JOURNAL, RESULT, noted_outcome, read_study
 from imgcls_ray.search.second import LATENCIES, architecture
 from imgcls_ray.storage import Storage
@@ -136,7 +136,7 @@ def _is_model(name: str, root: Storage) -> bool:
     except SettingsError as error:
         raise SettingsError(f"{_WHAT}; received '{name}', which is neither.") from error
     known = [path.parent.name for path in root.studies.glob(f"*/{JOURNAL}")]
-    raise SettingsError(f"{_WHAT}; there is neither by the name '{name}' in {root.root}{nearest(name, known)}.")
+    raise SettingsError(f"{_WHAT}; there is neither by the name '{name}' in {root.root}{ending(name, known)}")
 
 
 _WHAT = "Compared are studies by name, and models as a bundle's folder or models:/NAME@ALIAS"

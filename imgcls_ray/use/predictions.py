@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgcls_ray.data.files import replacing, storing
+from imgcls_ray.data.files import check_output, replacing, storing
 from imgcls_ray.data.manifest import cause
 from imgcls_ray.data.pixels import decode
-from imgcls_ray.errors import DataError, ImageError, StorageError
+from imgcls_ray.errors import DataError, ImageError
 from imgcls_ray.use.answers import BATCH
 
 if TYPE_CHECKING:
@@ -48,13 +48,12 @@ def check_places(places: Sequence[str], out: Path) -> None:
 
     Raises:
         DataError: one of `places` is neither a file nor a folder.
-        StorageError: `out` is a folder, or its folder does not exist.
+        StorageError: `out` is no place for a table.
     """
     for place in places:
         if not Path(place).exists():
             raise DataError(f"Pictures are given as files and folders of them; '{place}' is neither.")
-    if out.is_dir() or not out.parent.is_dir():
-        raise StorageError(f"The table is written to a file in a folder that exists; received '{out}'.")
+    check_output(out, "The table", ".csv")
 
 
 def write_predictions(bundle: "Bundle", places: Sequence[str], out: Path) -> Predictions:
@@ -82,7 +81,8 @@ def write_predictions(bundle: "Bundle", places: Sequence[str], out: Path) -> Pre
                     table.writerow((path, *_row(bundle, next(answers)), ""))
                     answered += 1
         if not answered:
-            raise DataError(f"None of the {rejected.total()} files given is a picture that can be classified.")
+            files = "There is no file" if not rejected else f"None of the {rejected.total()} files given is a picture"
+            raise DataError(f"{files} that can be classified in {', '.join(places)}.")
     return Predictions(out, answered, dict(rejected.most_common()))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcls_ray.data.files import replacing, storing
+from imgcls_ray.data.files import check_output, replacing, storing
 from imgcls_ray.data.header import look, orientation
 from imgcls_ray.data.jpeg import JpegHead
 from imgcls_ray.data.pixels import PixelOps, Pixels, open_picture
@@ -38,8 +38,9 @@ def write_requests(paths: Sequence[str], out: Path, longest: int | None = None) 
 
     Raises:
         DataError: a file is missing or no usable picture.
-        StorageError: `out` can't be written.
+        StorageError: `out` is no place for requests, or can't be written.
     """
+    check_output(out, "A file of requests", ".json", ".jsonl", ".ndjson")
     check_pictures(paths)
     encoded = []
     with storing(out), replacing(out) as file:

@@ -42,7 +42,7 @@ def test_a_log_has_a_line_per_event() -> None:
         "           7 pictures (T)",
         "search     3 trials",
         "           trial 0: complete, 0.5000 after 1 epoch, 2.0 s",
-        "           trial 1: pruned, 0.2500 after 2 epochs, 2.0 s",
+        "           trial 1: pruned, 0.2500 at its best in 2 epochs, 2.0 s",
         "           trial 2: failed, no score after 3 epochs, 2.0 s (the loss is no longer a number [nan])",
         "           best 0.5 (T)",
     ]

@@ -204,6 +204,39 @@ def test_pictures_and_folders_are_looked_for_before_the_model(imgcls: Call, tmp_
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ("classify", "b.jpg", "--model", "m", "--csv"),
+        ("request", "b.jpg", "-o"),
+        ("compare", "--csv"),
+        ("trials", "study", "--html"),
+        ("evaluate", ".", "--model", "m", "--html"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_option_without_its_file_does_not_take_a_picture(
+    imgcls: Call, tmp_path: Path, storage: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"a picture")
+    said = imgcls(*words, "a.jpg", *(() if words[0] == "request" else ("--storage", storage)))
+    assert "received 'a.jpg'" in said.sentence
+    assert (tmp_path / "a.jpg").read_bytes() == b"a picture"
+
+
+def test_the_figures_of_a_page_take_the_place_of_nothing_else(imgcls: Call, tmp_path: Path, storage: Path) -> None:
+    options = ("evaluate", tmp_path, "--model", "none", "--storage", storage, "--html", tmp_path / "notes.html")
+    facts = tmp_path / "notes.json"
+    for text in ("", "[]", '{"format_version": 1}', "precious"):
+        facts.write_text(text)
+        assert "whose figures go to notes.json, which exists and holds something else" in imgcls(*options).sentence
+        assert facts.read_text() == text
+    facts.write_text('{"format_version": 1, "about": {}, "figures": {}}')
+    assert "which does not exist" in imgcls(*options).sentence  # the model
+
+
+@pytest.mark.parametrize(
     ("trial", "sentence"),
     [("old", "STUDY/NUMBER"), ("old/0", "There is no study 'old'"), ("0" * 32, "Nothing is recorded")],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from imgcls_ray.bundle.export.base import Exporter
-from imgcls_ray.errors import SettingsError, nearest
+from imgcls_ray.errors import SettingsError, ending
 
 _ROOM = "imgcls_ray.bundle.export"
 FORMATS = {
@@ -30,7 +30,7 @@ def check_format(name: str) -> None:
     """
     if name not in FORMATS:
         raise SettingsError(
-            f"An export's format is one of {', '.join(FORMATS)}; received '{name}'{nearest(name, FORMATS)}."
+            f"An export's format is one of {', '.join(FORMATS)}; received '{name}'{ending(name, FORMATS)}"
         )
 
 

@@ -1,11 +1,16 @@
 """OpenVINO's intermediate representation."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from imgcls_ray.bundle.export.base import Exporter, Parts
 from imgcls_ray.inference.base import Answering
 from imgcls_ray.inference.openvino import OpenVinoEngine
 from imgcls_ray.inference.program import Program
+
+if TYPE_CHECKING:
+    from imgcls_ray.bundle.bundle import Bundle
+    from imgcls_ray.bundle.export.pictures import Pictures
 
 NETWORK, WEIGHTS = "model.xml", "model.bin"
 
@@ -27,6 +32,10 @@ class OpenVino(Exporter):
         place.mkdir()
         (place / NETWORK).write_bytes(program.network)
         (place / WEIGHTS).write_bytes(program.weights)
+
+    def findings(self, place: Path, bundle: "Bundle", pictures: "Pictures") -> dict[str, Any]:  # noqa: ARG002
+        """See Exporter. OpenVINO keeps no such setting in its files."""
+        return {"compile_with": {"INFERENCE_PRECISION_HINT": "f32"}}
 
     def load(self, place: Path) -> Answering:
         """See Exporter."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcls_ray.data.shards.base import Encoding, Shard, ShardFormat
-from imgcls_ray.errors import DataError, SettingsError, nearest
+from imgcls_ray.errors import DataError, SettingsError, ending
 
 if TYPE_CHECKING:  # the index needs the sources, and a source of TFRecords needs `records` of this room
     from imgcls_ray.data.index import ShardEntry
@@ -28,7 +28,7 @@ def shard_format(name: str) -> ShardFormat:
         from imgcls_ray.data.shards.tfrecord import TfRecord
 
         return TfRecord()
-    raise SettingsError(f"A shard format is one of {', '.join(FORMATS)}; received {name!r}{nearest(name, FORMATS)}.")
+    raise SettingsError(f"A shard format is one of {', '.join(FORMATS)}; received {name!r}{ending(name, FORMATS)}")
 
 
 def read_shard(folder: Path, entry: "ShardEntry", format: str) -> Shard:

@@ -19,7 +19,7 @@ from imgcls_ray.data.sources.places import LocalPlace, Place
 from imgcls_ray.data.sources.remote import RemotePlace
 from imgcls_ray.data.sources.tables import Tables
 from imgcls_ray.data.sources.tfrecords import TfRecords
-from imgcls_ray.errors import DataError, SettingsError, nearest
+from imgcls_ray.errors import DataError, SettingsError, ending
 
 _FORMS: tuple[SourceKind, ...] = (Tables(), Hdf5(), SplitFolders(), TfRecords(), ClassFolders())
 KINDS: tuple[SourceKind, ...] = (Archives(_FORMS), *_FORMS)
@@ -137,7 +137,7 @@ def _check_known(place: Place, listed: Listed, items: tuple[SourceItem, ...], la
     if unknown:
         raise DataError(
             f"{listed.words.classes} {place.root} must be classes of the model ({', '.join(labels.names)}); "
-            f"received '{unknown[0]}'{nearest(unknown[0], labels.names)}."
+            f"received '{unknown[0]}'{ending(unknown[0], labels.names)}"
         )
 
 

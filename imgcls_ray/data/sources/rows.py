@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from imgcls_ray.data.sources.base import Split
 from imgcls_ray.data.sources.kinds import SPLIT_NAMES
-from imgcls_ray.errors import DataError, nearest
+from imgcls_ray.errors import DataError, ending
 
 JSON_SUFFIXES = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", ".tsv", *JSON_SUFFIXES)
@@ -144,6 +144,6 @@ def _row(number: int, values: dict[str, str], labels: tuple[str, ...], name: str
     if split and split.lower() not in SPLIT_NAMES:
         raise DataError(
             f"A split is one of {', '.join(SPLIT_NAMES)}; line {number} of {name} has '{split}'"
-            f"{nearest(split.lower(), SPLIT_NAMES)}."
+            f"{ending(split.lower(), SPLIT_NAMES)}"
         )
     return Row(number, values.get("path", ""), labels, SPLIT_NAMES.get(split.lower()), values.get("group") or None)

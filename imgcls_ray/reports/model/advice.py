@@ -95,15 +95,18 @@ def _pairs(report: ModelReport) -> Iterator[Advice]:
 def _trust(report: ModelReport) -> Iterator[Advice]:
     trust, chance = report.trust, report.metrics.calibration_error_by_chance
     off = f"off by {trust.error_after:.3f} on average (by chance alone {chance:.3f})"
-    if trust.error_after <= max(BELIEVED, 1.5 * chance):
+    told = trust.error_after > 1.5 * chance
+    if trust.error_after <= BELIEVED:
         text = f"They can be believed: what has 0.8 is right about 8 times in 10. They are {off}."
+    elif not told:
+        text = f"There are too few pictures to tell whether they can be believed: they are {off}."
     elif abs(trust.surplus) < trust.error_after / 2:
         text = f"Some are too high and some too low: they are {off} (see the curve)."
     else:
         text = f"The model is too {'sure' if trust.surplus > 0 else 'timid'}: its probabilities are {off}."
     if report.about.calibration.temperature != 1 and abs(trust.error_before - trust.error_after) >= 0.005:
         text += f" Without calibration it would be {trust.error_before:.3f}."
-    yield Advice("probabilities", "act" if trust.error_after > FAR else "know", text)
+    yield Advice("probabilities", "act" if told and trust.error_after > FAR else "know", text)
 
 
 def _unsure(report: ModelReport) -> Iterator[Advice]:
