@@ -56,8 +56,8 @@ def check(exporter: Exporter, expected: np.ndarray, found: np.ndarray) -> Parity
         raise ModelError(
             f"An export as {exporter.name} may differ from the bundle by {exporter.tolerance:g} and names the same "
             f"class on at least {exporter.agreement:.0%} of the pictures; on {parity.pictures} pictures it differs by "
-            f"{parity.largest:.1e} and names the same class on {parity.agreement:.1%}: nothing was written; choose "
-            "another format."
+            f"{parity.largest:.1e} and names the same class on {round(parity.agreement * parity.pictures)} of them: "
+            "nothing was written; choose another format."
         )
     return parity
 
