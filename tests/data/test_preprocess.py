@@ -358,7 +358,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     with pytest.raises(KeyboardInterrupt):
         ingested(pictures, tmp_path / "set", SETTINGS)
     monkeypatch.undo()
-    with pytest.raises(DataError, match=r"needs its index\.json"):
+    with pytest.raises(DataError, match=r"a folder with an index\.json"):
         open_preprocessed(tmp_path / "set")
     (tmp_path / "set" / ".train-00000.h5.0123abcd.tmp").write_bytes(b"half")  # what a kill would leave
     monkeypatch.setattr("imgcls_ray.data.scan.map_blocks", lambda *a, **k: pytest.fail("scanned again"))

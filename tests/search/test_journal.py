@@ -99,6 +99,6 @@ def test_rows_stand_with_the_best_first(tmp_path: Path) -> None:
 
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="there is none"):
+    with pytest.raises(StorageError, match="has no trial yet"):
         read_study(tmp_path, "s")
     assert not list(tmp_path.iterdir())

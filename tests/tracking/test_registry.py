@@ -59,7 +59,7 @@ def test_a_bundles_path_is_itself(bundle: Path, tmp_path: Path, monkeypatch: pyt
     assert resolve("pets", tmp_path) == bundle
 
 
-@pytest.mark.parametrize(("ref", "why"), [("no/such", "does not exist"), (".", "holds no model.keras")])
+@pytest.mark.parametrize(("ref", "why"), [("no/such", "does not exist"), (".", "does not hold both model.keras")])
 def test_a_path_without_a_bundle_is_refused(tmp_path: Path, ref: str, why: str) -> None:
     with pytest.raises(ModelError, match=why):
         resolve(ref, tmp_path)

@@ -126,11 +126,11 @@ def test_requests_carry_what_the_graph_reads_alike(tmp_path: Path) -> None:
 
 def test_large_pictures_are_made_smaller_when_asked(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(encoded("JPEG"))
-    done = write_requests([str(tmp_path / "a.jpg")], tmp_path / "r", longest=20)
-    line = json.loads((tmp_path / "r").read_text())
+    done = write_requests([str(tmp_path / "a.jpg")], tmp_path / "r.jsonl", longest=20)
+    line = json.loads((tmp_path / "r.jsonl").read_text())
     assert Image.open(io.BytesIO(base64.b64decode(line["image_bytes"]["b64"]))).size == (20, 15)
     assert len(done.encoded) == 1
-    assert write_requests([str(tmp_path / "a.jpg")], tmp_path / "r", longest=40).encoded == ()
+    assert write_requests([str(tmp_path / "a.jpg")], tmp_path / "r.jsonl", longest=40).encoded == ()
 
 
 def test_a_broken_picture_leaves_no_file(tmp_path: Path) -> None:
