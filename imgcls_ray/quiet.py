@@ -1,12 +1,13 @@
 """Loading TensorFlow: without the notes that its native code prints before any setting of ours can reach it, in
 processes of ours without what its Keras loads for others, and sooner."""
 
-import gc
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from imgcls_ray.garbage import uncollected
 
 SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"}
 """Environment for processes of ours; what the user has set stays."""
@@ -34,7 +35,8 @@ def import_tensorflow() -> None:
     """Import TensorFlow now, its start-up notes kept from stderr. A failing import is told as ever."""
     if "tensorflow" not in sys.modules:
         set_environment()
-        with native_messages_hidden(), _uncollected(), missing(UNUSED if _own.is_set() else ()):
+        # The modules of TensorFlow are no garbage: looking for some among them is a quarter of its import.
+        with native_messages_hidden(), uncollected(), missing(UNUSED if _own.is_set() else ()):
             import tensorflow as tf
         # Its Python part warns of retracing whenever models of several shapes are used in turn.
         tf.get_logger().setLevel("ERROR")
@@ -50,19 +52,6 @@ def missing(packages: tuple[str, ...]) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection in the block: the modules of TensorFlow are no garbage, and looking for some among them
-    takes a quarter of its import (of 2.2 s of CPU, 0.5)."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from imgcls_ray.config import PreprocessSettings
 from imgcls_ray.data import plan
 from imgcls_ray.data.earlier import Earlier, read_earlier, whole
 from imgcls_ray.data.files import force, storage_error, storing
-from imgcls_ray.data.garbage import uncollected
 from imgcls_ray.data.hygiene import settle
 from imgcls_ray.data.index import FORMAT_VERSION, Index, ShardEntry, read_index, verify, write_index
 from imgcls_ray.data.manifest import Counts, ManifestRow, cause, count, read_manifest, write_manifest
@@ -31,6 +30,7 @@ from imgcls_ray.data.tasks import map_blocks
 from imgcls_ray.data.workplace import workplace
 from imgcls_ray.data.writer import ShardKind, block_of, finished, note_replaced, noted, write_block
 from imgcls_ray.errors import StorageError
+from imgcls_ray.garbage import uncollected
 
 Progress = Callable[[int, int], None]
 _FORCING = 2

@@ -2,7 +2,7 @@ import gc
 
 import pytest
 
-from imgcls_ray.data.garbage import uncollected
+from imgcls_ray.garbage import uncollected
 
 
 @pytest.mark.parametrize("enabled", [True, False])
