@@ -76,6 +76,15 @@ def test_a_format_holds_to_the_contract(name: str, bundle: Bundle, pictures: Pic
         export_bundle(bundle, kind, place, pictures)
 
 
+def test_openvino_compiled_as_the_note_says_answers_as_was_proved(
+    bundle: Bundle, pictures: Pictures, tmp_path: Path
+) -> None:
+    place = tmp_path / "ir"
+    note = export_bundle(bundle, exporter("openvino"), place, pictures).document
+    program = openvino.Core().compile_model(place / "model.xml", "CPU", note["compile_with"])
+    assert np.abs(program(HELD_OUT)[0] - bundle.predict(HELD_OUT)).max() <= note["parity"]["tolerance"]
+
+
 class Crooked(KerasFile):
     """Writes another network than it was given."""
 
