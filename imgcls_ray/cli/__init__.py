@@ -31,7 +31,7 @@ from imgcls_ray.cli.track import track
 from imgcls_ray.cli.trials import trials
 from imgcls_ray.cli.ui import ui
 from imgcls_ray.cli.update import update
-from imgcls_ray.cli.usage import explain
+from imgcls_ray.cli.usage import check_given, explain
 from imgcls_ray.errors import ImgclsError
 
 INTERRUPTED = 130
@@ -88,6 +88,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        check_given(sys.argv[1:])
         code = app(prog_name="imgcls", standalone_mode=False)
     except ImgclsError as error:
         _fail(str(error), error.exit_code)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from imgcls_ray.use.comparison import Compared, Comparison
 
 COLUMNS = ("architecture", "head", "parameters", "MB", "val loss", "val accuracy", "test", "seconds", "ms", "from")
-WIDE = 180
-"""Columns."""
 ORDERS = ("val_accuracy", "val_loss", "parameters", "seconds")
 
 
@@ -88,9 +86,7 @@ def _print(out: "Output", found: "Comparison") -> None:
     best = min(found.rows, key=lambda row: (-row.val_accuracy, row.val_loss))
     for row, line in zip(found.rows, cells, strict=True):
         table.add_row(*(Text(line[place]) for place in filled), style="bold" if row == best else "")
-    if not out.console.is_terminal:
-        out.console.width = WIDE  # a file has no width: there the words stay whole
-    out.console.print(table)
+    out.table(table)
     if found.warning:
         out.console.print(Text(found.warning, style="yellow"))
 

@@ -20,7 +20,7 @@ def print_promotion(out: "Output", promotion: "Promotion") -> None:
     for one in promotion.judgements:
         verdict = Text(one.verdict, style=STYLES[one.verdict])
         table.add_row(one.gate, _shown(one.figure, one.unit), _shown(one.limit, one.unit), verdict)
-    out.console.print(table)
+    out.table(table)
     widest = max(len(one.gate) for one in promotion.judgements)
     for one in promotion.judgements:
         out.line(one.sentence, f"{one.gate:<{widest}}")

@@ -54,7 +54,7 @@ def _print_versions(out: "Output", listed: "Sequence[Version]") -> None:
         aliases, made = Text(", ".join(row.aliases), style="bold"), row.created[:16].replace("T", " ")
         accuracy = row.tags.get("accuracy", "")
         table.add_row(Text(row.model), str(row.version), aliases, accuracy, made, Text(row.moved))
-    out.console.print(table)
+    out.table(table)
 
 
 def _print_log(out: "Output", entries: "Sequence[Entry]") -> None:

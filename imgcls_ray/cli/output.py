@@ -7,13 +7,19 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 INDENT = 10
 """Columns of the name that a line of the main job begins with."""
+_ENDLESS = 100_000
+"""Columns that no row has."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,13 @@ class Output:
         """One line: `name` in bold, `text`, `after` in dim. It is not cut or wrapped here: a path stays whole."""
         head = (f"{name:<{INDENT}} ", "bold") if name else ""
         self.console.print(Text.assemble(head, text, (f" {after}" if after else "", "dim")), soft_wrap=True)
+
+    def table(self, table: "Table") -> None:
+        """A table as wide as the terminal; a file or a pipe has no width, so nothing is cut or wrapped there."""
+        if not self.console.is_terminal:
+            endless = self.console.options.update(width=_ENDLESS)
+            self.console.width = Measurement.get(self.console, endless, table).maximum
+        self.console.print(table)
 
 
 @contextlib.contextmanager

@@ -91,7 +91,7 @@ def _print(out: "Output", rows: list[dict[str, Any]], second: "Second | None") -
             cells.append(str(row["params"].get("from_trial", "")))
         chosen = ((name, _short(row["params"][name])) for name in varied if name in row["params"])
         table.add_row(*cells, Text("  ".join(f"{name}={value}" for name, value in chosen)))
-    out.console.print(table)
+    out.table(table)
 
 
 def _shown(second: "Second", value: float | None) -> str:

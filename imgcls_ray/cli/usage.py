@@ -1,11 +1,28 @@
 """A command line that can't be parsed, told in one sentence."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from typer.exceptions import TyperException
 
-from imgcls_ray.errors import nearest
+from imgcls_ray.errors import SettingsError, nearest
+
+
+def check_given(arguments: Sequence[str]) -> None:
+    """Refuse an empty argument: as a folder it would mean the current one.
+
+    Raises:
+        SettingsError: there is one.
+    """
+    for before, argument in zip(("imgcls", *arguments), arguments, strict=False):
+        option, given, value = argument.partition("=")
+        if not argument or (option.startswith("--") and given and not value):
+            place = option or before
+            raise SettingsError(
+                f"An argument is a text of at least one letter; received an empty one {'for' if option else 'after'} "
+                f"'{place}': is a variable of the shell not set?"
+            )
 
 
 def explain(error: TyperException) -> str:

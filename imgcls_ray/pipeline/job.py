@@ -152,7 +152,7 @@ def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
         model_report=str(found.page),
         storage=str(plan.storage.root),
         data=str(first.path),
-        reused={"preprocess": all(item.reused for item in sets.values()), "embed": embedder.computed == 0},
+        reused={"preprocess": all(item.reused for item in sets.values()), "embed": embedder.reused},
     )
     if not found.outcome.interrupted:
         write_atomic(plan.storage.study(plan.study) / RESULT, json.dumps(result.to_json(), indent=1).encode())

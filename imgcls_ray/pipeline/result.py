@@ -66,8 +66,8 @@ class RunResult:
     """The page of its model."""
     data: str
     """The preprocessed set, of the first image size where there are several."""
-    reused: dict[str, bool]
-    """Whether `preprocess` and `embed` found their work done."""
+    reused: dict[str, bool | None]
+    """Whether `preprocess` and `embed` found their work done; None where no backbone had anything to embed."""
 
     def to_json(self) -> dict[str, Any]:
         """The document that `imgcls run --json` prints."""

@@ -20,8 +20,8 @@ class Embedder:
 
     def __init__(self, plan: Plan, sets: Mapping[Size, Preprocessed], listener: RunListener) -> None:
         self._plan, self._sets, self._listener = plan, sets, listener
-        self.computed = 0
-        """Files that were not there."""
+        self.reused: bool | None = None
+        """Whether all was there already; None while there is nothing to compute."""
         self.seconds = 0.0
 
     def data(self, places: Iterable[Place], unfrozen: int, views: int, note: str = "") -> dict[Place, TrialData]:
@@ -41,7 +41,7 @@ class Embedder:
                 self._listener.step_started("embed", what)
                 weights, folder = self._plan.weights[name], self._plan.storage.embeddings
                 embeddings = embed(found, name, weights, folder, self._listener.step_advanced, unfrozen, views)
-                self.computed += embeddings.computed
+                self.reused = self.reused is not False and not embeddings.computed
                 made = f"maps before the last {unfrozen} layers" if unfrozen else f"{embeddings.features} features"
                 self._listener.step_ended(made + ("" if embeddings.computed else ", done before"))
                 if note:

@@ -15,6 +15,7 @@ from imgcls_ray.bundle.files import CARD, MODEL, is_bundle, read_json, verify_fi
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import SettingsError, StorageError, ending
 from imgcls_ray.search.journal import ASKED, JOURNAL, RESULT, noted_outcome, read_study
+from imgcls_ray.search.record import read_record
 from imgcls_ray.search.second import LATENCIES, architecture
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.registry import SCHEME, resolve
@@ -135,6 +136,8 @@ def _is_model(name: str, root: Storage) -> bool:
             return False
     except SettingsError as error:
         raise SettingsError(f"{_WHAT}; received '{name}', which is neither.") from error
+    if read_record(root.studies / name) is not None:
+        raise StorageError(f"The study '{name}' has no trial with a score to compare yet: take it up with --resume.")
     known = [path.parent.name for path in root.studies.glob(f"*/{JOURNAL}")]
     raise SettingsError(f"{_WHAT}; there is neither by the name '{name}' in {root.root}{ending(name, known)}")
 

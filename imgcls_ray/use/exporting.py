@@ -17,7 +17,7 @@ from imgcls_ray.data.jpeg import jpeg_head
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.shards.jpeg import encode
 from imgcls_ray.data.sources import Split
-from imgcls_ray.errors import DataError, ImageError
+from imgcls_ray.errors import DataError, ImageError, SettingsError
 
 if TYPE_CHECKING:
     from imgcls_ray.bundle.export.job import Export
@@ -45,7 +45,8 @@ def export(bundle: Bundle, format: str, out: Path, given: Given = Given()) -> "E
     """Write `bundle` to `out` in one of the formats of docs/export.md, judged against the bundle before it counts.
 
     Raises:
-        SettingsError: no such format, a package is missing, or the name does not fit the format.
+        SettingsError: no such format, a package is missing, the name does not fit the format, or `given.pictures` says
+            nothing of it.
         DataError: `given.data` is no set that fits the bundle, or `given.pictures` holds no pictures.
         StorageError: something is at `out` already, or it can't be written.
         ModelError: the export answers otherwise than the bundle; nothing was written.
@@ -54,6 +55,11 @@ def export(bundle: Bundle, format: str, out: Path, given: Given = Given()) -> "E
 
     kind = exporter(format)
     check_place(kind, out)
+    if given.pictures and not kind.reads_files:
+        raise SettingsError(
+            f"Pictures are for a format that decodes files itself, saved_model; '{format}' takes decoded ones: leave "
+            "--pictures out."
+        )
     return export_bundle(bundle, kind, out, gather(bundle, given))
 
 

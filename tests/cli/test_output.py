@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from imgcls_ray.cli.output import Output, output
 
@@ -41,3 +42,22 @@ def test_a_line_is_printed_as_it_is_and_never_wrapped() -> None:
     out = Output(Console(file=file, width=20), lambda document: None)
     out.line("/runs/[bold]x[/]/" + "y" * 50, "bundle", "(new)")
     assert file.getvalue() == "bundle     /runs/[bold]x[/]/" + "y" * 50 + " (new)\n"
+
+
+def test_a_table_in_a_pipe_has_all_its_words_in_one_line() -> None:
+    file = io.StringIO()
+    out = Output(Console(file=file, width=20), lambda document: None)
+    table = Table("model", "moved", box=None, pad_edge=False)
+    table.add_row("flowers", "promoted by somebody because of " + "x" * 200)
+    out.table(table)
+    _, row = file.getvalue().splitlines()
+    assert row.split() == ["flowers", "promoted", "by", "somebody", "because", "of", "x" * 200]
+
+
+def test_a_table_is_as_wide_as_the_terminal() -> None:
+    file = io.StringIO()
+    out = Output(Console(file=file, width=20, force_terminal=True), lambda document: None)
+    table = Table("model", "moved", show_header=False, box=None, pad_edge=False)
+    table.add_row("flowers", "by somebody because of something")
+    out.table(table)
+    assert all(len(line) <= 20 for line in file.getvalue().splitlines())

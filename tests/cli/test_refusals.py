@@ -286,3 +286,15 @@ def test_a_name_with_markup_is_told_as_it_is(imgcls: Call, tmp_path: Path, stora
 def test_no_permission(imgcls: Call, pictures: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert "(permission denied)" in imgcls("run", pictures, "--storage", tmp_path / "storage", *SMALL).sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("run", ""), "after 'run'"),
+        (("run", "data", "--storage", ""), "after '--storage'"),
+        (("run", "data", "--storage="), "for '--storage'"),
+    ],
+)
+def test_an_empty_argument_is_not_the_current_folder(imgcls: Call, words: tuple[str, ...], place: str) -> None:
+    assert f"received an empty one {place}" in imgcls(*words).sentence

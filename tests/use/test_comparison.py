@@ -12,6 +12,7 @@ from imgcls_ray.bundle.card import CardMember
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import StorageError
 from imgcls_ray.search.journal import RESULT, note_study, open_journal
+from imgcls_ray.search.record import StudyRecord
 from imgcls_ray.use.comparison import compare, head_of
 from tests.bundle.conftest import CARD, LABELS, PIXELS, golden, tiny_model
 from tests.cli.conftest import Said, imgcls  # noqa: F401 - a fixture
@@ -142,5 +143,8 @@ def test_what_is_no_study_and_no_model_is_refused(imgcls: Program, storage: Path
     sentence = imgcls("compare", "fist", "--storage", storage).sentence
     assert "neither by the name 'fist'" in sentence and "first" in sentence
     assert "--sort is one of" in imgcls("compare", "--sort", "accuracy", "--storage", storage).sentence
+    StudyRecord("third", "/data", 3, {}).write(tmp_path / "studies" / "third")
+    with pytest.raises(StorageError, match="'third' has no trial with a score to compare yet"):
+        compare(["third"], tmp_path)
     with pytest.raises(StorageError, match="There is no study in"):
         compare([], tmp_path)

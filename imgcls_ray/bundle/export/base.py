@@ -55,6 +55,8 @@ class Exporter(ABC):
     """Modules it needs beyond TensorFlow and Keras."""
     extra: ClassVar[str] = ""
     """The extra of imgcls-ray that brings them."""
+    reads_files: ClassVar[bool] = False
+    """Whether it decodes pictures itself."""
     fitted_to_pictures: ClassVar[bool] = False
     """Whether the numbers of its integers are chosen by what pictures make of the network."""
 

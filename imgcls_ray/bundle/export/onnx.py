@@ -88,9 +88,10 @@ class Onnx(Exporter):
                 proto, _ = tf2onnx.convert.from_function(
                     function, input_signature=[spec], opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
                 )
-        # tf2onnx has no error of its own for it, and its passes fail by what they trip over.
+        # tf2onnx has no error of its own for it, and its passes fail by what they trip over: its kind is told, too.
         except (ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError) as error:
-            raise ModelError(f"ONNX can't hold this network: {str(error)[:300]}") from error
+            reason = f"{type(error).__name__}: {str(error)[:300]}"
+            raise ModelError(f"ONNX can't hold this network; tf2onnx ended with {reason}") from error
         # The converter names what comes out after its own count.
         (found,) = proto.graph.output
         for node in proto.graph.node:

@@ -56,6 +56,7 @@ class SavedModel(Exporter):
     takes = f"`{KEY}`: strings (n,), handed back; `{BYTES}`: strings (n,), each the bytes of a JPEG or PNG"
     gives = f"`{KEY}`; `{PREDICTION}`: int64 (n,), the number of the most probable label; `{SCORES}`: {Exporter.gives}"
     tolerance = FLOAT32_TOLERANCE
+    reads_files = True
 
     def write(self, parts: Parts, place: Path) -> None:
         """See Exporter."""
