@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any, cast
 
+from imgcls_ray.bundle.stored import stored
 from imgcls_ray.errors import ModelError
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -56,7 +57,7 @@ def check_archive(path: Path) -> None:
             except (ValueError, RecursionError) as error:
                 raise ModelError(f"The model file's {CONFIG} is not JSON; get the bundle again.") from error
             _check_config(config)
-            with archive.open(WEIGHTS) as weights:
+            with stored(archive, WEIGHTS) as weights:
                 largest = _check_weights(weights)
             _check_numbers(config, max(MAX_NUMBER, largest))
     except (OSError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
@@ -75,8 +76,8 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
                 f"{member.filename} in the model file unpacks to {member.file_size:,} bytes from "
                 f"{member.compress_size:,}, more than a network needs; it is refused."
             )
-    # Keras packs nothing; a packed file of weights would be unpacked anew for each step back in it.
-    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+    whole = [one.compress_type == zipfile.ZIP_STORED and one.compress_size == one.file_size for one in members]
+    if not all(whole):
         raise ModelError("The model file is packed, which Keras never does; it is refused.")
 
 

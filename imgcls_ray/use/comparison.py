@@ -12,6 +12,7 @@ import numpy as np
 from imgcls_ray.bundle.archive import WEIGHTS, check_archive
 from imgcls_ray.bundle.card import Card
 from imgcls_ray.bundle.files import CARD, MODEL, is_bundle, read_json, verify_files
+from imgcls_ray.bundle.stored import stored
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import SettingsError, StorageError, ending
 from imgcls_ray.search.journal import ASKED, JOURNAL, RESULT, noted_outcome, read_study
@@ -247,6 +248,6 @@ def _stored(file: Path) -> int:
         if isinstance(item, h5py.Dataset) and np.issubdtype(item.dtype, np.floating):
             sizes.append(int(item.size))
 
-    with zipfile.ZipFile(file) as archive, archive.open(WEIGHTS) as weights, h5py.File(weights, "r") as stored:
-        stored.visititems(note)
+    with zipfile.ZipFile(file) as archive, stored(archive, WEIGHTS) as part, h5py.File(part, "r") as weights:
+        weights.visititems(note)
     return sum(sizes)
