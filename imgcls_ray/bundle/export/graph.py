@@ -19,9 +19,10 @@ def pixel_function(network: keras.Model, dtype: tf.DType = tf.uint8) -> tuple[An
     return tf.function(run, jit_compile=False, autograph=False), spec
 
 
-def frozen(network: keras.Model, dtype: tf.DType = tf.uint8) -> Any:
-    """The same with the weights as constants."""
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+def frozen(network: keras.Model, dtype: tf.DType = tf.uint8) -> tuple[Any, str]:
+    """The same as a GraphDef with the weights as constants, and the name of the node that gives the probabilities."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
     function, spec = pixel_function(network, dtype)
-    return convert_variables_to_constants_v2(function.get_concrete_function(spec))
+    made, graph = convert_variables_to_constants_v2_as_graph(function.get_concrete_function(spec))
+    return graph, made.outputs[0].op.name

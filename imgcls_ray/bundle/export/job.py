@@ -71,6 +71,7 @@ def export_bundle(bundle: Bundle, exporter: Exporter, place: Path, pictures: Pic
     expected = bundle.calibration.apply(load_engine(model).predict(judging))
     network = export_network(model, bundle.calibration)
     del model  # the converters make many copies of the weights; these need not be one more
+    gc.collect()
     # The suffix stays: some writers look at it.
     draft = place.with_name(f".{uuid.uuid4().hex[:8]}.tmp{exporter.suffix}")
     with storing(place):

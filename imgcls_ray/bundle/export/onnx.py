@@ -48,11 +48,14 @@ def _erfc(graph: Any, node: Any, _name: str, _args: list[Any]) -> None:
 
 @contextlib.contextmanager
 def _few_copies() -> Iterator[None]:
-    """Let tf2onnx not copy all weights at each of its passes, of which there are some fifty.
+    """Let tf2onnx not copy all weights at each of its steps.
 
-    It writes each node's attributes anew into a message, whose memory protobuf only frees with the message, and copies
-    the whole graph in case that a pass fails (the variable counts as "no" whatever its value). ConvNeXt tiny, 110 MB:
-    45 s and 2.4 GB on top instead of 67 s and 5.7 GB. Weights are read from `get_value_attr` in the end.
+    Its passes, some fifty, write each node's attributes anew into a message, whose memory protobuf only frees with the
+    message, and copy the whole graph in case that a pass fails (the variable counts as "no" whatever its value).
+    Weights are read from `get_value_attr` in the end.
+
+    With `large_model` it keeps the weights out of the TensorFlow graphs that it makes on its way; but then it means to
+    write them as files of their own, with a function that NumPy 2 has no more. Without a place for these they stay in.
     """
     from tf2onnx.graph import Node
 
@@ -62,7 +65,11 @@ def _few_copies() -> Iterator[None]:
         if not node.is_const():
             whole(node, *args, **kwargs)
 
-    with mock.patch.object(Node, "update_proto", update), mock.patch.dict(os.environ, TF2ONNX_CATCH_ERRORS="FALSE"):
+    with (
+        mock.patch.object(Node, "update_proto", update),
+        mock.patch.dict(os.environ, TF2ONNX_CATCH_ERRORS="FALSE"),
+        mock.patch("tf2onnx.convert.ExternalTensorStorage", lambda: None),
+    ):
         yield
 
 
@@ -86,7 +93,11 @@ class Onnx(Exporter):
         try:
             with _few_copies():
                 proto, _ = tf2onnx.convert.from_function(
-                    function, input_signature=[spec], opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+                    function,
+                    input_signature=[spec],
+                    opset=OPSET,
+                    custom_op_handlers={"Erfc": (_erfc, [])},
+                    large_model=True,
                 )
         # tf2onnx has no error of its own for it, and its passes fail by what they trip over: its kind is told, too.
         except (ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError) as error:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from imgcls_ray.bundle.export.base import OTHER_RUNTIME, Exporter, Parts
-from imgcls_ray.bundle.export.graph import frozen
+from imgcls_ray.bundle.export.graph import PICTURES, frozen
 from imgcls_ray.errors import ModelError
 from imgcls_ray.inference.base import Answering
 
@@ -48,9 +48,15 @@ class TfLite(Exporter):
     def write(self, parts: Parts, place: Path) -> None:
         """See Exporter."""
         # Frozen here: the converter's own freezing of TensorFlow 2.21 loses the weights of Keras 3 (all answers are
-        # not-a-number), and takes seven times as long.
-        graph = frozen(parts.network, self._dtype)
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
+        # not-a-number), and takes seven times as long. By names, not by tensors or functions: those are written as a
+        # SavedModel and read again, with twice as many copies of the weights in memory.
+        graph, scores = frozen(parts.network, self._dtype)
+        shape = (-1, *parts.network.input_shape[1:])
+        converter = tf.compat.v1.lite.TFLiteConverter(
+            graph, None, None, input_arrays_with_shape=[(PICTURES, shape)], output_arrays=[scores]
+        )
+        converter.exclude_conversion_metadata = True  # which is added by copying all once more
+        del graph
         self._set(converter, parts)
         try:
             with warnings.catch_warnings():
