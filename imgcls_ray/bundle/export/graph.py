@@ -21,8 +21,13 @@ def pixel_function(network: keras.Model, dtype: tf.DType = tf.uint8) -> tuple[An
 
 def frozen(network: keras.Model, dtype: tf.DType = tf.uint8) -> tuple[Any, str]:
     """The same as a GraphDef with the weights as constants, and the name of the node that gives the probabilities."""
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
+    # The public function makes a function of the graph as well, which takes seven copies of the weights.
+    from tensorflow.python.framework import convert_to_constants
 
     function, spec = pixel_function(network, dtype)
-    made, graph = convert_variables_to_constants_v2_as_graph(function.get_concrete_function(spec))
-    return graph, made.outputs[0].op.name
+    concrete = function.get_concrete_function(spec)
+    data = convert_to_constants._FunctionConverterDataInEager(
+        func=concrete, lower_control_flow=False, aggressive_inlining=True
+    )
+    graph, _ = convert_to_constants._replace_variables_by_constants(data)
+    return graph, concrete.outputs[0].op.name
