@@ -8,8 +8,6 @@ print(api.classify(model, ["rose.jpg"])[0].predictions[0])
 print(api.evaluate(model, "more-pictures").metrics.accuracy)
 """
 
-from pathlib import Path
-
 from imgcls_ray.bundle.bundle import Bundle, load_bundle
 from imgcls_ray.client import Client
 from imgcls_ray.config import (
@@ -87,7 +85,7 @@ def load_model(model: str, storage: str = "./imgcls-runs", tracking_uri: str | N
     Raises:
         ModelError: there is no such model, or its checks fail.
     """
-    return load_bundle(resolve(model, Path(storage), tracking_uri))
+    return load_bundle(resolve(model, Storage.at(storage).root, tracking_uri))
 
 
 def promote(
@@ -101,7 +99,7 @@ def promote(
     Raises:
         InputError: there is no such version, or it can't be compared with the champion.
     """
-    return promote_in(Storage.open(storage), version, settings, tracking_uri)
+    return promote_in(Storage.at(storage), version, settings, tracking_uri)
 
 
 def rollback(model: str, reason: str = "", storage: str = "./imgcls-runs", tracking_uri: str | None = None) -> Entry:
@@ -110,4 +108,4 @@ def rollback(model: str, reason: str = "", storage: str = "./imgcls-runs", track
     Raises:
         ModelError: there is no such model, or nothing to go back to.
     """
-    return Versions(Storage.open(storage).root, tracking_uri).rollback(model, reason)
+    return Versions(Storage.at(storage).root, tracking_uri).rollback(model, reason)

@@ -25,18 +25,28 @@ class Storage:
     root: Path
 
     @classmethod
-    def open(cls, root: str) -> "Storage":
-        """The storage at `root`, proved to be writable. Nothing is left behind: whoever has something to keep makes it.
+    def at(cls, root: str) -> "Storage":
+        """The storage at `root`, be it there or not: for who looks at what is in it, or moves an alias.
 
         Raises:
-            StorageError: no folder, not writable, or full.
+            StorageError: no place for a folder.
         """
         if "://" in root and not root.startswith("file://"):
             raise StorageError(
                 f"The storage must be a folder that every node sees (a mounted bucket is one); received '{root}'."
             )
         with writing(Path(root)):
-            path = Path(root.removeprefix("file://")).expanduser().resolve()
+            return cls(Path(root.removeprefix("file://")).expanduser().resolve())
+
+    @classmethod
+    def open(cls, root: str) -> "Storage":
+        """The storage at `root`, proved to be writable. Nothing is left behind: whoever has something to keep makes it.
+
+        Raises:
+            StorageError: no folder, not writable, or full.
+        """
+        path = cls.at(root).root
+        with writing(Path(root)):
             # Where there is none yet, the folder that it will be made in tells.
             there = next(folder for folder in (path, *path.parents) if folder.exists())
             with tempfile.TemporaryFile(dir=there) as probe:

@@ -14,8 +14,8 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MAX_SIZES = {CONFIG: 64 * 2**20, "metadata.json": 2**20, WEIGHTS: 4 * 2**30}
 """Bytes once unpacked. Of keras.applications the largest configuration has 2 MB, the largest weights have 1.4 GB."""
 MAX_NUMBER = 2**16
-"""Integers in a configuration are sizes and counts. One above this must be the size of some weight, or a few bytes of
-JSON would ask for all of the memory."""
+"""Integers in a configuration are sizes and counts. One above this must be the size of some weight, or one layer would
+ask for all of the memory. (Many still can: see docs/bundle.md.)"""
 
 # Keras' own safe mode has had holes, each through a class or function that a configuration could name: so only what
 # image classifiers are made of is let through, and Keras' safe mode is the second wall.
@@ -60,8 +60,9 @@ def check_archive(path: Path) -> None:
             with stored(archive, WEIGHTS) as weights:
                 largest = _check_weights(weights)
             _check_numbers(config, max(MAX_NUMBER, largest))
-    except (OSError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        # zipfile: KeyError for a member that is missing, RuntimeError for one that is encrypted or packed oddly.
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError, TypeError, ValueError) as error:
+        # zipfile: KeyError for a member that is missing, RuntimeError for one that is encrypted or packed oddly. h5py:
+        # TypeError and ValueError for kinds of links and names that it does not know.
         raise ModelError(f"The model file {path.name} can't be read ({error}); get the bundle again.") from error
 
 
@@ -161,5 +162,5 @@ def _check_weights(file: Any) -> int:
                         f"The model's weights lie in the file as they are; {item.name} tells of {item.nbytes:,} bytes "
                         f"and has {item.id.get_storage_size():,}."
                     )
-                largest = max(largest, *item.shape, 0)
+                largest = max(largest, *item.shape, 0) if item.size else largest  # an empty one has any shape
     return largest

@@ -70,7 +70,8 @@ class Bundle:
         Raises:
             ModelError: other shapes or types.
         """
-        return self._rows(images)[:, : len(self.labels)]
+        # A part of the rows would keep all of them, which may hold a thousand features each.
+        return np.ascontiguousarray(self._rows(images)[:, : len(self.labels)])
 
     def predict_bytes(self, files: list[bytes]) -> "list[np.ndarray | ImageError]":
         """Probabilities (K,) for each encoded picture, or why it can't be decoded, in the order of `files`."""
@@ -207,7 +208,7 @@ def load_bundle(path: Path, threads: int = 1, engine: "EngineChoice" = "auto") -
         reference = Reference.from_json(read_json(path / REFERENCE)) if (path / REFERENCE).is_file() else None
     except (ValueError, TypeError) as error:
         raise ModelError(f"The bundle at {path} can't be used: {error}.") from error
-    card = _card(path)
+    card = card_of(path)
     images, scores = read_golden(path / GOLDEN)
     if images.shape[1:] != pixels.shape or scores.shape[1:] != (len(labels),):
         raise ModelError(f"The golden pictures of the bundle at {path} do not fit its pixels.json and labels.json.")
@@ -234,10 +235,15 @@ def answered_by(path: Path) -> "EngineName":
     Raises:
         ModelError: it has no card.
     """
-    return engines.engine_of(path, _card(path).inference, "auto")
+    return engines.engine_of(path, card_of(path).inference, "auto")
 
 
-def _card(path: Path) -> Card:
+def card_of(path: Path) -> Card:
+    """The card of the bundle at `path`.
+
+    Raises:
+        ModelError: it has none that this version can read.
+    """
     try:
         return Card.model_validate(read_json(path / CARD))
     except (ValidationError, OSError) as error:

@@ -82,12 +82,11 @@ def write_program(folder: Path, model: "keras.Model") -> None:
 
 
 def _network(path: Path, form: Form) -> "keras.Model":
-    import keras
-
     from imgcls_ray.models.pooled import with_features
+    from imgcls_ray.models.saved import load_network
 
     try:
-        model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
+        model = load_network(path / MODEL)
         shapes = (model.input_shape, model.output_shape)
     except Exception as error:  # Keras raises whatever the odd configuration makes it raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

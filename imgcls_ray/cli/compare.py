@@ -48,9 +48,10 @@ def compare(
         check_output(csv_file := csv_file.expanduser(), "The table", ".csv")
     with output(as_json) as out:
         quiet.import_tensorflow()
+        from imgcls_ray.storage import Storage as Root
         from imgcls_ray.use.comparison import compare as compared
 
-        found = compared(names or [], Path(storage).expanduser().resolve(), every, sort)  # type: ignore[arg-type]
+        found = compared(names or [], Root.at(storage).root, every, sort)  # type: ignore[arg-type]
         if csv_file is not None:
             _write(csv_file, found)
         if as_json:

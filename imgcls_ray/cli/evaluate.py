@@ -41,6 +41,7 @@ def evaluate(
     from imgcls_ray.cli.loading import load_model
     from imgcls_ray.cli.output import output
     from imgcls_ray.config.settings import SourceSettings
+    from imgcls_ray.storage import Storage as Root
     from imgcls_ray.use import answers
 
     answers.check_folder(data)
@@ -48,8 +49,7 @@ def evaluate(
         answers.check_page(html := html.expanduser())
     with output(as_json) as out:
         bundle = load_model(model, storage, tracking_uri)
-        place = Path(storage.removeprefix("file://")).expanduser().absolute() / "unpacked"
-        evaluation = answers.evaluate(bundle, data, SourceSettings(labels=labels), place)
+        evaluation = answers.evaluate(bundle, data, SourceSettings(labels=labels), Root.at(storage).unpacked)
         if html is not None:
             answers.write_report(html, bundle, evaluation)
         if as_json:

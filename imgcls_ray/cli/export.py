@@ -51,6 +51,7 @@ def export(
     from imgcls_ray.cli.loading import load_model
     from imgcls_ray.cli.output import output
     from imgcls_ray.errors import StorageError
+    from imgcls_ray.storage import Storage as Root
 
     check_format(file_format)
     out = out.expanduser().absolute()
@@ -61,8 +62,7 @@ def export(
         bundle = load_model(model, storage, tracking_uri)
         from imgcls_ray.use import exporting
 
-        root = Path(storage.removeprefix("file://")).expanduser().absolute()
-        done = exporting.export(bundle, file_format, out, exporting.Given(data, pictures, root))
+        done = exporting.export(bundle, file_format, out, exporting.Given(data, pictures, Root.at(storage).root))
         for warning in done.warnings:
             typer.echo(f"imgcls: {warning}", err=True)
         if as_json:

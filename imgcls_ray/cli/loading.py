@@ -1,6 +1,5 @@
 """A model for a verb: what can be told without TensorFlow is told before it is waited for."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,9 +12,10 @@ def load_model(model: str, storage: str, tracking_uri: str | None) -> "Bundle":
     Raises:
         ModelError: there is no such model, or its checks fail.
     """
+    from imgcls_ray.storage import Storage
     from imgcls_ray.tracking.registry import resolve
 
-    path = resolve(model, Path(storage), tracking_uri)
+    path = resolve(model, Storage.at(storage).root, tracking_uri)
     from imgcls_ray import quiet
 
     quiet.import_tensorflow()

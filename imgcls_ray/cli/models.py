@@ -30,7 +30,7 @@ def models(
     from imgcls_ray.tracking.versions import Versions
 
     with output(as_json) as out:
-        root = Root.open(storage).root
+        root = Root.at(storage).root
         listed = Versions(root, tracking_uri).listed(model)
         entries = ledger.read(root, model) if log else []
         if as_json:

@@ -54,7 +54,7 @@ def promote(
         from imgcls_ray.pipeline import promotion
 
         settings = promotion.PromotionSettings(limits, data, force, reason)
-        result = promotion.promote(Root.open(storage), version, settings, tracking_uri)
+        result = promotion.promote(Root.at(storage), version, settings, tracking_uri)
         print_promotion(out, result)
         if as_json:
             out.document(result.to_json())

@@ -22,7 +22,7 @@ def rollback(
     from imgcls_ray.tracking.versions import Versions
 
     with output(as_json) as out:
-        versions = Versions(Root.open(storage).root, tracking_uri)
+        versions = Versions(Root.at(storage).root, tracking_uri)
         name = model or versions.sole_model()
         entry = versions.rollback(name, reason)
         out.line(f"Version {entry.champion} of '{name}' is the champion again, {entry.previous} the previous one.")

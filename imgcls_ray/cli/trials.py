@@ -45,7 +45,7 @@ def trials(
         raise SettingsError(f"--state is one of {', '.join(STATES)}; received '{state}'{ending(state, STATES)}")
     if html is not None:
         check_output(html := html.expanduser(), "A report", ".html", ".htm")
-    root = Root(Path(storage).expanduser().resolve())
+    root = Root.at(storage)
     folder = root.study(study)
     second = second_of(known_study(root.studies, study).parts.get("search.second_objective", "none"))
     if front and second is None:

@@ -1,6 +1,5 @@
 """`imgcls ui`: MLflow's pages on what the runs wrote."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,9 +16,9 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="TCP port.")] = 5000,
 ) -> None:
     """Start MLflow's UI on the storage, until Ctrl-C."""
+    from imgcls_ray.storage import Storage as Root
     from imgcls_ray.tracking.ui import serve_ui
 
     typer.echo("Starting MLflow's UI ...", err=True)
-    serve_ui(
-        Path(storage), tracking_uri, host, port, ready=lambda url: typer.echo(f"MLflow's UI: {url} (Ctrl-C stops it)")
-    )
+    root = Root.at(storage).root
+    serve_ui(root, tracking_uri, host, port, ready=lambda url: typer.echo(f"MLflow's UI: {url} (Ctrl-C stops it)"))

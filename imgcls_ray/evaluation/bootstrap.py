@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -39,8 +40,9 @@ def drawn(models: Sequence[np.ndarray], labels: np.ndarray, figure: Figure, seed
     """
     answers = [_Answers(probabilities, labels) for probabilities in models]
     generator = np.random.default_rng(seed)
-    samples = [np.arange(len(labels)), *(generator.integers(len(labels), size=len(labels)) for _ in range(TIMES))]
-    return np.array([[one.figure(figure, sample) for one in answers] for sample in samples])
+    samples = (generator.integers(len(labels), size=len(labels)) for _ in range(TIMES))  # one at a time in memory
+    every = np.arange(len(labels))
+    return np.array([[one.figure(figure, sample) for one in answers] for sample in chain([every], samples)])
 
 
 def interval(values: np.ndarray) -> Interval:

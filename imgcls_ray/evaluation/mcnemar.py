@@ -1,7 +1,6 @@
 """Two models on the same pictures: what only one of them has right."""
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 
@@ -22,5 +21,8 @@ def discordance(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> Di
     left, right = int((one & ~other).sum()), int((other & ~one).sum())
     total = left + right
     # In whole numbers: the sum has thousands of digits with many pictures, and its share is still exact.
-    tail = 2 * sum(comb(total, k) for k in range(min(left, right) + 1))
-    return Discordance(left, right, min(1.0, tail / 2**total))
+    tail, term = 0, 1  # of the binomial coefficients, each made of the one before
+    for k in range(min(left, right) + 1):
+        tail += term
+        term = term * (total - k) // (k + 1)
+    return Discordance(left, right, min(1.0, 2 * tail / 2**total))

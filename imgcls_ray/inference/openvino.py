@@ -66,7 +66,7 @@ class OpenVinoEngine(Engine):
                 "The precision bfloat16 needs a CPU that computes in it, and this one does not: choose float32."
             )
         self.precision = precision
-        self._program = program
+        self._input_shape, self._output_shape = program.input_shape, program.output_shape
         height, width = program.input_shape[:2]
         self._batch = max(1, min(_LARGEST_BATCH, _PIXELS // (height * width)))
         network = _network(core, program, self._batch)
@@ -85,7 +85,7 @@ class OpenVinoEngine(Engine):
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """See Engine."""
-        check_images(images, self._program.input_shape)
+        check_images(images, self._input_shape)
         return self._one_batch(images) if len(images) <= self._batch else self._batches(images)
 
     def _one_batch(self, images: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ class OpenVinoEngine(Engine):
     def _batches(self, images: np.ndarray) -> np.ndarray:
         import openvino
 
-        outputs = np.empty((len(images), *self._program.output_shape), np.float32)
+        outputs = np.empty((len(images), *self._output_shape), np.float32)
 
         def keep(request: Any, start: int) -> None:
             part = outputs[start : start + self._batch]
@@ -120,7 +120,7 @@ class OpenVinoEngine(Engine):
     def warm_up(self) -> None:
         """See Engine."""
         for pictures in (1, self._jobs * self._batch):
-            self.predict(np.zeros((pictures, *self._program.input_shape), np.uint8))
+            self.predict(np.zeros((pictures, *self._input_shape), np.uint8))
 
 
 @contextmanager

@@ -37,9 +37,13 @@ def check_program(program: Program) -> None:
     if b"<!" in program.network:  # a DOCTYPE could define entities that grow when they are read
         raise ModelError(refused.format("definitions of its own"))
     try:
-        layers = ElementTree.fromstring(program.network).iter("layer")  # noqa: S314 - without definitions it is harmless
-        odd = sorted({str(layer.get("type")) for layer in layers} - LAYERS)
-    except ElementTree.ParseError as error:
+        # As text, so that it is read as UTF-8 whatever it says of itself: in another encoding OpenVINO reads another.
+        elements = list(ElementTree.fromstring(program.network.decode()).iter())  # noqa: S314 - harmless without definitions
+    except (ElementTree.ParseError, UnicodeDecodeError) as error:
         raise ModelError(refused.format(f"no XML that can be read ({error})")) from error
+    # OpenVINO knows no namespaces: to it, a layer in one is a layer like any other.
+    if any("{" in name for element in elements for name in (element.tag, *element.keys())):
+        raise ModelError(refused.format("names of another kind"))
+    odd = sorted({str(element.get("type")) for element in elements if element.tag == "layer"} - LAYERS)
     if odd:
         raise ModelError(refused.format(f"the layer {odd[0][:80]!r}"))

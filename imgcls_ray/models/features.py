@@ -12,6 +12,7 @@ from imgcls_ray.config import Size
 from imgcls_ray.errors import SettingsError, WeightsError
 from imgcls_ray.models.backbones import KerasBackbone, backbone
 from imgcls_ray.models.bundled import bundled, check_file, is_bundled, is_head, model_file
+from imgcls_ray.models.saved import load_network
 from imgcls_ray.models.scaling import TORCH_MEAN, TORCH_STD, scale, to_rgb
 from imgcls_ray.models.weights import Weights
 
@@ -66,7 +67,7 @@ def _before_head(name: str, size: Size, channels: int, weights: Weights) -> kera
     entry.check_pictures(size, channels)
     if weights.path:
         check_file(file, weights.sha256)
-    whole = keras.saving.load_model(file, compile=False, safe_mode=True)
+    whole = load_network(file)
     first = next(layer for layer in whole.layers if is_head(layer.name))
     features = keras.Model(whole.input, first.input, name=whole.name.removesuffix(CLASSIFIER))
     if size == entry.native_size:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,6 +44,8 @@ class HeldOut:
     """The classes of the set, then those that only a model has."""
     study: Path | None = None
     """The folder of a study on this set, whose settings name the pictures that it was made from."""
+    unknown: tuple[str, ...] = ()
+    """The studies of models that were made from other sets, which are gone: some of the pictures may be theirs."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -51,7 +55,8 @@ class HeldOut:
     @property
     def words(self) -> str:
         """What they are called in a sentence."""
-        return f"{len(self.rows)} test pictures of '{self.index.name}' ({self.index.fingerprint[:8]})"
+        seen = f", some of which {' and '.join(self.unknown)} may have learned: its set is gone" if self.unknown else ""
+        return f"{len(self.rows)} test pictures of '{self.index.name}' ({self.index.fingerprint[:8]}{seen})"
 
     def answers(self, bundle: Bundle) -> np.ndarray:
         """Probabilities (n, K) of a bundle for each picture over `names`; 0 for a class that it does not know.
@@ -69,10 +74,13 @@ class HeldOut:
         return spread
 
     def _stored(self) -> Iterator[np.ndarray]:
+        places: dict[str | None, list[int]] = defaultdict(list)
+        for row in self.rows:
+            if row.row is not None:
+                places[row.shard].append(row.row)
         for entry in self.index.of("test"):
-            places = [row.row for row in self.rows if row.shard == entry.file and row.row is not None]
-            if places:
-                yield read_shard(self.path, entry, self.index.format).images[places]
+            if entry.file in places:
+                yield read_shard(self.path, entry, self.index.format).images[places[entry.file]]
 
     def _decoded(self, bundle: Bundle) -> Iterator[np.ndarray]:
         for start in range(0, len(self.rows), BATCH):
@@ -123,7 +131,8 @@ def find_held_out(storage: Storage, bundles: Sequence[Bundle], given: Path | Non
         DataError: the newest one's set is not at hand or damaged, or no picture is left.
     """
     by_age = sorted(bundles, key=lambda bundle: bundle.card.created, reverse=True)
-    places = {place.folder: place for bundle in by_age if (place := _place(storage, bundle.card))}
+    known = [(bundle.card, _place(storage, bundle.card)) for bundle in by_age]
+    places = {place.folder: place for _, place in known if place}
     if given is not None:
         path = given.expanduser().resolve()
         place = places.get(path, _Place(path, None))
@@ -139,7 +148,8 @@ def find_held_out(storage: Storage, bundles: Sequence[Bundle], given: Path | Non
         raise DataError(f"All test pictures of {place.folder} were trained on by one of the models: {_HOW}.")
     test.sort(key=lambda row: (row.shard or "", row.row or 0))
     names = dict.fromkeys(name for labels in (index.labels, *(one.labels for one in bundles)) for name in labels.names)
-    return HeldOut(place.folder, index, tuple(test), tuple(names), place.study)
+    other = tuple(card.study for card, place in known if place is None and card.data_fingerprint != index.fingerprint)
+    return HeldOut(place.folder, index, tuple(test), tuple(names), place.study, other)
 
 
 def _newest(storage: Storage, by_age: Sequence[Bundle]) -> _Place:
@@ -162,8 +172,11 @@ def _place(storage: Storage, card: Card) -> _Place | None:
         if (folder / INDEX).is_file():
             return _Place(folder, study)
     for file in storage.data.glob(f"*/{INDEX}"):
-        if read_index(file.parent).fingerprint == card.data_fingerprint:
-            return _Place(file.parent, study)
+        try:
+            if read_index(file.parent).fingerprint == card.data_fingerprint:
+                return _Place(file.parent, study)
+        except DataError as error:  # of other data, so no matter here
+            logging.getLogger(__name__).info("%s", error)
     return None
 
 

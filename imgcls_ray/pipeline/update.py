@@ -10,7 +10,7 @@ from typing import Any
 from imgcls_ray.config import RunSettings, UpdateSettings, load_settings
 from imgcls_ray.data.earlier import read_earlier
 from imgcls_ray.data.preprocess import key_of, set_folder
-from imgcls_ray.errors import DataError
+from imgcls_ray.errors import DataError, ModelError
 from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.pipeline.begun import Begun, Pictures, begin, newest_finished, result_of, sole_update, unfinished
 from imgcls_ray.pipeline.delivery import track
@@ -82,8 +82,17 @@ def update(settings: UpdateSettings, listener: RunListener | None = None) -> Upd
     with writing(storage.root), sole_update(storage, data):
         begun = unfinished(storage, data)
         cut_off = begun if begun and begun.searched else None
-        judged = _judge(storage, settings, cut_off, listener) if cut_off else None
+        judged, hindrance = None, None
+        try:
+            judged = _judge(storage, settings, cut_off, listener) if cut_off else None
+        except (DataError, ModelError) as error:  # which need not keep tonight's pictures from being learned from
+            hindrance = error
+            listener.step_ended(f"not judged: {error}")
         found = _searched(storage, settings, last, None if cut_off else begun, listener)
+        if hindrance and found is None:
+            raise hindrance
+        if hindrance and cut_off and found and not found.interrupted:
+            cut_off.write(done=True)  # a newer one has taken its place
     return found or judged or UpdateResult(last, Pictures(0, 0, before["images"]["used"]))
 
 

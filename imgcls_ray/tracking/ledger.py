@@ -85,9 +85,14 @@ def note(storage: Path, entry: Entry) -> None:
         # A line that a kill cut off stays as it is; the next one begins below it.
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
         torn = file.read(1) not in (b"", b"\n")
-        file.write(b"\n" * torn + json.dumps(entry.to_json(), ensure_ascii=False).encode() + b"\n")
+        file.write(b"\n" * torn + plain(json.dumps(entry.to_json(), ensure_ascii=False)).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def plain(text: str) -> str:
+    """`text` without what no UTF-8 has; a terminal that speaks another encoding gives such halves of a character."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def read(storage: Path, model: str | None = None) -> list[Entry]:

@@ -3,6 +3,7 @@
 import socket
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -77,13 +78,13 @@ def check_reachable(uri: str) -> None:
     try:
         if is_server(uri):
             # A fixed scheme was checked by resolve_uri; any answer, a 401 too, shows that a server is there.
-            urllib.request.urlopen(f"{uri}/health", timeout=PATIENCE).close()  # noqa: S310
+            urllib.request.urlopen(f"{hide(uri)}/health", timeout=PATIENCE).close()  # noqa: S310
         elif parts.hostname:
             port = parts.port or (3306 if parts.scheme.startswith("mysql") else 5432)
             socket.create_connection((parts.hostname, port), timeout=PATIENCE).close()
     except urllib.error.HTTPError as answer:
         answer.close()
-    except OSError as error:
+    except (OSError, HTTPException) as error:  # the second: something else speaks there
         reason = getattr(error, "reason", error)
         raise ClusterError(
             f"The tracking server must answer before the search starts, but {hide(uri)} does not ({reason}); "

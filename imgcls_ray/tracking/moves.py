@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcls_ray.data.files import storing
 from imgcls_ray.errors import ModelError
-from imgcls_ray.tracking.ledger import Entry, Shift, note
+from imgcls_ray.tracking.ledger import Entry, Shift, note, plain
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -102,7 +102,7 @@ def tell_versions(client: "MlflowClient", entry: Entry) -> None:
     forced = ", against the gates" if entry.forced else ""
     for shift in entry.moved:
         text = f"{shift.before} -> {shift.after} by {entry.who} at {entry.at} ({entry.action}{forced}){why}"
-        client.set_model_version_tag(entry.model, str(shift.version), MOVED, text)
+        client.set_model_version_tag(entry.model, str(shift.version), MOVED, plain(text))
     if entry.gates:
         client.set_model_version_tag(entry.model, str(entry.version), GATES, _gates(entry))
 
@@ -115,8 +115,11 @@ def _gates(entry: Entry) -> str:
 def _short(entry: Entry) -> str:
     """The entry as a tag can hold it: of what the gates said, the sentences are cut where there is too much."""
     document: dict[str, Any] = entry.to_json()
-    text = json.dumps(document)
-    if len(text) > MAX_TAG:
+    if len(text := _written(document)) > MAX_TAG:
         document["gates"] = [{**gate, "sentence": gate["sentence"][:200]} for gate in document["gates"]]
-        text = json.dumps(document)
+        text = _written(document)
     return text
+
+
+def _written(document: dict[str, Any]) -> str:
+    return plain(json.dumps(document, ensure_ascii=False))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgcls_ray.config.settings import SourceSettings
+from imgcls_ray.data.header import sniff
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.data.sources import Source, check_source, list_source
 from imgcls_ray.errors import DataError, ImageError, SettingsError
@@ -174,7 +175,7 @@ def _is_free(facts: Path) -> bool:
 
 def _decoded(source: Source, path: str, bundle: "Bundle") -> np.ndarray | ImageError:
     try:
-        return decode(source.reader.read(path), bundle.pixels)
+        return decode(source.reader.read(path, sniff), bundle.pixels)  # sniffed before a film of gigabytes is read
     except ImageError as error:
         return error
     except OSError as error:

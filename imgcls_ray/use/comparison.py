@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import ValidationError
 
 from imgcls_ray.bundle.archive import WEIGHTS, check_archive
-from imgcls_ray.bundle.card import Card
-from imgcls_ray.bundle.files import CARD, MODEL, is_bundle, read_json, verify_files
+from imgcls_ray.bundle.bundle import card_of
+from imgcls_ray.bundle.files import MODEL, is_bundle, verify_files
 from imgcls_ray.bundle.stored import stored
 from imgcls_ray.config import TrialSettings
-from imgcls_ray.errors import SettingsError, StorageError, ending
+from imgcls_ray.errors import ModelError, SettingsError, StorageError, ending
 from imgcls_ray.search.journal import ASKED, JOURNAL, RESULT, noted_outcome, read_study
 from imgcls_ray.search.record import read_record
 from imgcls_ray.search.second import LATENCIES, architecture
@@ -59,7 +60,7 @@ class Comparison:
 
     rows: tuple[Compared, ...]
     unreadable: tuple[str, ...] = ()
-    """Studies of the storage whose journals could not be read."""
+    """Studies of the storage whose journals, or whose ensembles, could not be read."""
 
     @property
     def warning(self) -> str | None:
@@ -73,7 +74,7 @@ class Comparison:
                 "between lines of different data need not be one between their networks."
             )
         if self.unreadable:
-            found.append(f"Left out, as their journals can't be read: {', '.join(self.unreadable)}.")
+            found.append(f"Left out, as they can't be read: {', '.join(self.unreadable)}.")
         return " ".join(found) or None
 
     def to_json(self) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def compare(names: Sequence[str], storage: Path, every: bool = False, order: Ord
     for name in names or _studies(root):
         try:
             rows += _of_model(name, storage) if _is_model(name, root) else _of_study(name, root)
-        except StorageError:
+        except (StorageError, ModelError):
             if names:
                 raise
             unreadable.append(name)
@@ -154,6 +155,7 @@ def _of_study(name: str, root: Storage) -> list[Compared]:
     data = study.user_attrs.get(ASKED, {}).get("data", {})
     result = study.user_attrs.get(RESULT, {})
     joined = (result.get("ensemble") or {}).get("accepted", False)
+    noted = result.get("parameters") or {}
     classes = len(data.get("classes", "").split(", "))
     latencies = json.loads((folder / LATENCIES).read_text()) if (folder / LATENCIES).is_file() else {}
     rows = _joined(name, root) if joined else []
@@ -161,7 +163,8 @@ def _of_study(name: str, root: Storage) -> list[Compared]:
         if outcome.state == "failed" or not outcome.metrics:
             continue
         used = outcome.number == result.get("used") and not joined
-        parameters = parameters_of(outcome.params, classes)
+        number = str(outcome.number)
+        parameters = noted[number] if number in noted else parameters_of(outcome.params, classes)
         rows.append(
             Compared(
                 source=name,
@@ -185,7 +188,7 @@ def _of_study(name: str, root: Storage) -> list[Compared]:
 def _joined(name: str, root: Storage) -> list[Compared]:
     """The line of a study's ensemble, while its bundle lies where the study put it."""
     path = root.bundle(name)
-    if not is_bundle(path) or not Card.model_validate(read_json(path / CARD)).members:
+    if not is_bundle(path) or not card_of(path).members:
         return []
     return [replace(row, source=name) for row in _of_model(str(path), root.root)]
 
@@ -195,8 +198,15 @@ def _of_model(name: str, storage: Path) -> list[Compared]:
     path = resolve(name, storage)
     verify_files(path)
     check_archive(path / MODEL)
-    card = Card.model_validate(read_json(path / CARD))
-    settings = TrialSettings.model_validate(card.settings)
+    card = card_of(path)
+    try:
+        settings = TrialSettings.model_validate(card.settings)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ModelError(
+            f"The card of the bundle at {path} has settings that this version does not know "
+            f"({'.'.join(map(str, fault['loc']))}: {fault['msg'].lower()}): compare it with the version that made it."
+        ) from error
     parameters = _stored(path / MODEL)
     head = f"{len(card.members)} heads averaged" if card.members else head_of(settings)
     return [

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgcls_ray.data.files import check_output, replacing, storing
+from imgcls_ray.data.header import sniff
 from imgcls_ray.data.manifest import cause
 from imgcls_ray.data.pixels import decode
+from imgcls_ray.data.sources import LocalReader
 from imgcls_ray.errors import DataError, ImageError
 from imgcls_ray.use.answers import BATCH
 
@@ -103,8 +105,11 @@ def _row(bundle: "Bundle", probabilities: np.ndarray) -> tuple[int, str, str]:
 
 
 def _decoded(path: str, bundle: "Bundle") -> np.ndarray | ImageError:
+    place = Path(path)
+    if place.exists() and not place.is_file():  # a pipe would be waited for
+        return ImageError("no file")
     try:
-        return decode(Path(path).read_bytes(), bundle.pixels)
+        return decode(LocalReader("").read(path, sniff), bundle.pixels)  # sniffed before a film of gigabytes is read
     except ImageError as error:
         return error
     except OSError as error:

@@ -58,6 +58,16 @@ def set_value(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return lambda config: config["config"]["layers"][1]["config"].update({key: value})
 
 
+def test_an_empty_weight_allows_no_size(copy: Path) -> None:
+    def empty(weights: h5py.File) -> None:
+        weights.create_dataset("much", shape=(2**40, 0))
+
+    change_weights(copy / MODEL, empty)
+    change_config(copy / MODEL, set_value("filters", 2**40))
+    with pytest.raises(ModelError, match="names the size 1099511627776"):
+        check_archive(copy / MODEL)
+
+
 def test_a_good_model_passes(made: Path) -> None:
     check_archive(made / MODEL)
 

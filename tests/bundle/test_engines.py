@@ -88,11 +88,19 @@ def rewritten(folder: Path, change: Callable[[bytes], bytes]) -> None:
     write_checksums(folder)
 
 
+def hidden(text: bytes) -> bytes:
+    """With a layer that is refused where it is seen."""
+    return text.replace(b'type="SoftMax"', b'type="Loop"')
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda text: text.replace(b'type="SoftMax"', b'type="Loop"'), "the layer 'Loop'"),
+        (hidden, "the layer 'Loop'"),
         (lambda text: text.replace(b'type="SoftMax"', b"type='Loop'"), "the layer 'Loop'"),
+        (lambda text: hidden(text).replace(b"<net", b'<net xmlns="a"', 1), "names of another kind"),
+        (lambda text: hidden(text).replace(b"<layer ", b'<layer xmlns:a="a" a:b="" ', 1), "names of another kind"),
+        (lambda text: hidden(text).replace(b'"1.0"', b'"1.0" encoding="utf-16"').decode().encode("utf-16"), "no XML"),
         (lambda text: b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]>' + text, "definitions of its own"),
         (lambda text: text[: len(text) // 2], "no XML"),
         (lambda _: b"<net/>", "can't read the converted network"),

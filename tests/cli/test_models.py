@@ -52,6 +52,14 @@ def test_to_override_the_gates_takes_a_reason(imgcls: Call, storage: Path) -> No
     assert (said.code, said.out) == (0, "Version 1 of 'flowers' is the champion again, 2 the previous one.\n")
 
 
+def test_a_full_disk_keeps_nobody_from_going_back(imgcls: Call, storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgcls_ray.storage.LEAST_FREE", 10**18)
+    for champion in (2, 1):
+        said = imgcls("rollback", "--storage", f"file://{storage}")
+        assert said.out.startswith(f"Version {champion} of 'flowers' is the champion again")
+    assert imgcls("models", "--storage", storage).code == 0
+
+
 def test_versions_and_their_log_are_listed(imgcls: Call, storage: Path) -> None:
     said = imgcls("models", "--storage", storage)
     assert (said.code, said.err) == (0, "")
@@ -59,7 +67,7 @@ def test_versions_and_their_log_are_listed(imgcls: Call, storage: Path) -> None:
     versions = json.loads(imgcls("models", "flowers", "--storage", storage, "--json").out)
     assert [(row["version"], row["aliases"]) for row in versions] == [(2, ["previous"]), (1, ["champion"])]
     log = json.loads(imgcls("models", "--log", "--storage", storage, "--json").out)
-    assert [line["action"] for line in log] == ["promote", "refuse", "refuse", "promote", "rollback"]
+    assert [line["action"] for line in log] == ["promote", "refuse", "refuse", "promote", *["rollback"] * 3]
     assert (
         "promote (against the gates)  flowers  2: candidate -> champion"
         in imgcls("models", "--log", "--storage", storage).out

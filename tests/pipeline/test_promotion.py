@@ -178,6 +178,17 @@ def test_pictures_that_one_of_them_was_trained_on_are_left_out(arena: Arena) -> 
     assert judged(arena).judgements[1].more["pictures"] == 30
 
 
+def test_a_model_whose_set_is_gone_may_have_learned_some(arena: Arena) -> None:
+    dealt = {"train": arena.rows["train"], "val": arena.rows["val"], "test": arena.rows["test"][:40]}
+    arena.add_study("second", arena.add_set(dealt, "c" * 64))  # type: ignore[arg-type]
+    arena.enter(fitted_model(), study="second", created="2027")
+    shutil.rmtree(arena.set)
+    (arena.root / "data" / "damaged").mkdir()
+    (arena.root / "data" / "damaged" / "index.json").write_text("{")
+    sentence = judged(arena).judgements[1].sentence
+    assert "(cccccccc, some of which first may have learned: its set is gone)" in sentence
+
+
 def test_where_all_were_trained_on_that_is_told(arena: Arena) -> None:
     dealt = {"train": arena.rows["test"], "val": arena.rows["val"], "test": arena.rows["train"]}
     arena.add_study("second", arena.add_set(dealt, "c" * 64))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from imgcls_ray import api
 from imgcls_ray.config import UpdateSettings
 from imgcls_ray.errors import DataError, StorageError
 from imgcls_ray.pipeline import promotion, update
-from imgcls_ray.pipeline.begun import UPDATE
+from imgcls_ray.pipeline.begun import UPDATE, Begun, Pictures
 from imgcls_ray.pipeline.listener import RunListener
 from imgcls_ray.pipeline.promotion import PromotionSettings, promote
-from imgcls_ray.search.record import FINGERPRINT, StudyRecord
+from imgcls_ray.pipeline.update import UpdateResult
+from imgcls_ray.search.record import FINGERPRINT, RESULT, StudyRecord
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.gates import Contest, Judgement
 from imgcls_ray.tracking.versions import Versions
@@ -113,6 +115,33 @@ def test_an_update_that_is_cut_off_twice_is_taken_up(home: Path, monkeypatch: py
     assert document["promotion"]["promoted"]
     assert document["run"]["images"]["used"] == 54
     assert "Nothing is new" in update.update(settings(home)).sentence
+
+
+def test_a_model_that_can_not_be_judged_keeps_no_pictures_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an update that was cut off before its gates; a test picture of it is gone since."""
+    folder = home / "runs" / "studies" / "cut-off"
+    folder.mkdir()
+    (folder / RESULT).touch()
+    cut_off = Begun(folder, str(home / "flowers"), "first")
+    cut_off.write(done=False)
+
+    def can_not(*_given: Any) -> None:
+        raise DataError("it is gone.")
+
+    monkeypatch.setattr(update, "newest_finished", lambda *_: "flowers")
+    monkeypatch.setattr(update, "result_of", lambda *_: {"images": {"used": 1}})
+    monkeypatch.setattr(update, "_judge", can_not)
+    monkeypatch.setattr(update, "_searched", lambda *_: None)
+    with pytest.raises(DataError, match="it is gone"):  # nothing is new
+        update.update(settings(home))
+    newer = UpdateResult("first", Pictures(1, 0, 2), interrupted=True)
+    monkeypatch.setattr(update, "_searched", lambda *_: newer)
+    assert update.update(settings(home)) is newer
+    assert not json.loads((folder / UPDATE).read_text())["done"]
+    monkeypatch.setattr(update, "_searched", lambda *_: replace(newer, interrupted=False))
+    assert update.update(settings(home)).pictures.new == 1
+    assert json.loads((folder / UPDATE).read_text())["done"]
+    shutil.rmtree(folder)
 
 
 def test_it_may_leave_the_model_a_candidate(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,10 @@
 """Which addresses are taken, and how fast a dead one is told."""
 
+import contextlib
+import io
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,3 +61,34 @@ def test_what_does_not_answer_is_told_without_its_password(uri: str) -> None:
 def test_hiding_keeps_what_is_no_secret() -> None:
     assert hide("postgresql://me:secret@host/db") == "postgresql://host/db"
     assert hide("http://host:1") == "http://host:1"
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Something that is no tracking server, and answers all that is said to it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):  # closed: the test is over
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def test_something_else_at_the_address_is_told(port: int) -> None:
+    with pytest.raises(ClusterError, match="must answer"):
+        check_reachable(f"http://127.0.0.1:{port}")
+
+
+def test_a_server_is_asked_without_user_and_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: asked.append(url) or io.BytesIO())
+    check_reachable("https://me:geheim@host:5000/ml")
+    assert asked == ["https://host:5000/ml/health"]

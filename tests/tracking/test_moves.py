@@ -79,6 +79,15 @@ def test_a_rollback_is_undone_by_another(versions: Versions) -> None:
     assert [entry.action for entry in ledger.read(versions.storage)] == ["promote", "promote", "rollback", "rollback"]
 
 
+def test_a_reason_that_is_no_utf8_is_kept_as_it_can_be(versions: Versions) -> None:
+    """As a terminal of another encoding hands it over: half a character."""
+    reason = "zur\udcfcck \N{PARTY POPPER}" + "\N{PARTY POPPER}" * 400
+    versions.promote("pets", 4, 1, [GATE], reason)
+    assert ledger.read(versions.storage, "pets")[-1].reason == reason
+    assert "zur\\udcfcck" in {row.version: row for row in versions.listed("pets")}[4].moved
+    assert versions.rollback("pets", reason).champion == 1
+
+
 def test_without_a_previous_there_is_nothing_to_go_back_to(versions: Versions) -> None:
     with pytest.raises(ModelError, match="no 'previous'"):
         versions.rollback("pets")

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,14 @@ def test_a_broken_picture_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"b\.jpg' can't be sent: truncated or damaged"):
         write_requests([str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")], tmp_path / "request.json")
     assert not (tmp_path / "request.json").exists()
+
+
+def test_a_film_is_not_read_and_a_pipe_not_waited_for(folder: Path, tmp_path: Path) -> None:
+    with (folder / "film.mp4").open("wb") as film:
+        film.write(b"\0\0\0\x20ftypisom")
+        film.truncate(2**40)
+    os.mkfifo(folder / "pipe.jpg")
+    out = tmp_path / "predictions.csv"
+    classify([str(folder)], out)
+    errors = {Path(row["key"]).name: row["error"] for row in rows(out)}
+    assert (errors["film.mp4"], errors["pipe.jpg"]) == ("not a picture", "no file")

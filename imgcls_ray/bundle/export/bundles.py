@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import ClassVar
 
-import keras
 import numpy as np
 
 from imgcls_ray.bundle.bundle import TOLERANCES, load_bundle, write_bundle
@@ -13,6 +12,7 @@ from imgcls_ray.bundle.files import GOLDEN, MODEL, read_golden
 from imgcls_ray.errors import ModelError
 from imgcls_ray.inference.base import Answering, Precision
 from imgcls_ray.inference.engine import load_engine
+from imgcls_ray.models.saved import load_network
 
 
 class OpenVinoBundle(Exporter):
@@ -28,7 +28,7 @@ class OpenVinoBundle(Exporter):
     def write(self, parts: Parts, place: Path) -> None:
         """See Exporter."""
         bundle = parts.bundle
-        model = keras.saving.load_model(bundle.path / MODEL, compile=False, safe_mode=True)
+        model = load_network(bundle.path / MODEL)
         golden, scores = read_golden(bundle.path / GOLDEN)
         engine = load_engine(model, "openvino", self._precision)
         difference = float(np.abs(bundle.calibration.apply(engine.predict(golden)) - scores).max())

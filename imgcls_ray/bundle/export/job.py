@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from imgcls_ray.bundle.bundle import Bundle
@@ -27,6 +26,7 @@ from imgcls_ray.data.files import force, storing
 from imgcls_ray.errors import StorageError
 from imgcls_ray.inference.engine import load_engine
 from imgcls_ray.inference.latency import latency_ms
+from imgcls_ray.models.saved import load_network
 from imgcls_ray.quiet import native_messages_hidden
 
 _MB = 1e6
@@ -64,7 +64,7 @@ def export_bundle(bundle: Bundle, exporter: Exporter, place: Path, pictures: Pic
         ModelError: the format can't hold the network, or the export answers otherwise than the bundle. Nothing is left.
     """
     check_place(exporter, place)
-    model = keras.saving.load_model(bundle.path / MODEL, compile=False, safe_mode=True)
+    model = load_network(bundle.path / MODEL)
     golden, _ = read_golden(bundle.path / GOLDEN)
     judging = np.concatenate([golden, pictures.judging])
     # Not `bundle.predict`: a bundle may have chosen another engine or fewer bits.

@@ -91,6 +91,11 @@ class SavedModel(Exporter):
             expected = bundle.predict_bytes([data])[0]
             if not isinstance(expected, ImageError):
                 gaps.append(float(np.abs(served.predict_bytes([data])[0] - expected).max()))
+        if pictures.encoded and not gaps:
+            raise ModelError(
+                f"The decoder in the SavedModel's graph is compared with the bundle's on {pictures.encoded_source}, "
+                "and none of them can be decoded: nothing was written; give others with --pictures."
+            )
         if not all(gap <= DECODER_TOLERANCE for gap in gaps):
             raise ModelError(
                 f"The decoder in the SavedModel's graph may change a probability by {DECODER_TOLERANCE}; on "

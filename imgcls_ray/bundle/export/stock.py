@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import keras
-
 from imgcls_ray.bundle.export.base import Exporter, Parts
 from imgcls_ray.errors import ModelError
 from imgcls_ray.inference.base import Answering
 from imgcls_ray.inference.engine import TensorFlowEngine
+from imgcls_ray.models.saved import load_network
 
 
 class KerasFile(Exporter):
@@ -28,7 +27,7 @@ class KerasFile(Exporter):
     def load(self, place: Path) -> Answering:
         """See Exporter."""
         try:
-            return TensorFlowEngine(keras.saving.load_model(place, compile=False, safe_mode=True))
+            return TensorFlowEngine(load_network(place))
         except (ValueError, TypeError, AttributeError) as error:  # Keras has no error of its own for it
             reason = str(error).strip().splitlines()[0][:300]
             raise ModelError(f"A {self.suffix} file can't hold this network: {reason}") from error

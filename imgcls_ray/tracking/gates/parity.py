@@ -70,12 +70,11 @@ def _on_openvino(bundle: Bundle, images: np.ndarray) -> tuple[np.ndarray | None,
     Raises:
         ModelError: it runs there and answers otherwise than on TensorFlow.
     """
-    import keras
-
     from imgcls_ray.inference.conversion import DisagreementError
     from imgcls_ray.inference.engine import load_engine
+    from imgcls_ray.models.saved import load_network
 
-    model = keras.saving.load_model(bundle.path / MODEL, compile=False, safe_mode=True)
+    model = load_network(bundle.path / MODEL)
     try:
         return bundle.calibration.apply(load_engine(model, "openvino").predict(images)), ""
     except DisagreementError:
