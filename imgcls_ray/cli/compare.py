@@ -89,7 +89,7 @@ def _print(out: "Output", found: "Comparison") -> None:
         table.add_row(*(Text(line[place]) for place in filled), style="bold" if row == best else "")
     out.table(table)
     if found.warning:
-        out.console.print(Text(found.warning, style="yellow"))
+        out.console.print(Text(found.warning, style="yellow"), soft_wrap=True)
 
 
 def _cells(row: "Compared") -> list[str]:

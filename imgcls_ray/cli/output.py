@@ -38,10 +38,12 @@ class Output:
 
     def table(self, table: "Table") -> None:
         """A table as wide as the terminal; a file or a pipe has no width, so nothing is cut or wrapped there."""
+        width = self.console.width
         if not self.console.is_terminal:
             endless = self.console.options.update(width=_ENDLESS)
             self.console.width = Measurement.get(self.console, endless, table).maximum
         self.console.print(table)
+        self.console.width = width
 
 
 @contextlib.contextmanager
