@@ -51,11 +51,13 @@ class Client:
             transport: of httpx, for tests.
 
         Raises:
-            SettingsError: `url` is none.
+            SettingsError: `url` is none, or `key` is no key.
         """
         if not url.startswith(("http://", "https://")):
             raise SettingsError(f"A service's address starts with http:// or https://; received {url!r}.")
         self._url, self._tries = url.rstrip("/"), max(1, tries)
+        if key and not (key.isascii() and key.isprintable()):
+            raise SettingsError("An API key is made of ASCII characters; received one that is not: copy it again.")
         headers = {"X-API-Key": key} if key else {}
         self._http = httpx.Client(headers=headers, timeout=timeout, transport=transport, trust_env=False)
 
@@ -83,7 +85,7 @@ class Client:
         """
         name, data = _read(picture)
         try:
-            found = self._ask("POST", "/classify", {"top_k": top} if top else {}, data).json()
+            found = self._object("POST", "/classify", {"top_k": top} if top else {}, data)
         except ServiceRefused as error:
             if error.status in (400, 413):
                 return Answer(name, [], str(error))
@@ -100,11 +102,22 @@ class Client:
 
     def labels(self) -> list[str]:
         """The classes, in the order of scores."""
-        return list(self._ask("GET", "/labels").json()["labels"])
+        return list(self._object("GET", "/labels")["labels"])
 
     def model(self) -> dict[str, Any]:
         """Name, version, number of classes and picture size of the model that answers."""
-        return dict(self._ask("GET", "/model").json())
+        return self._object("GET", "/model")
+
+    def _object(self, *asked: Any) -> dict[str, Any]:
+        """The JSON of an answer; a page of something else at the address has none."""
+        got = self._ask(*asked)
+        try:
+            found = got.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise ClusterError(f"What answers at {self._url} is no service of imgcls: it sends no JSON.")
+        return found
 
     def _ask(
         self, method: str, path: str, params: dict[str, Any] | None = None, body: bytes | None = None
@@ -113,14 +126,23 @@ class Client:
         for number in range(1, self._tries + 1):
             try:
                 got = self._http.request(method, self._url + path, params=params, content=body, headers=headers)
+            except httpx.InvalidURL as error:
+                raise SettingsError(
+                    f"A service's address is http://HOST:PORT; received {self._url!r}: {error}."
+                ) from error
             except httpx.TransportError as error:
                 # A replica ended with the request in work; to ask twice does no harm.
                 if isinstance(error, httpx.RemoteProtocolError) and number < self._tries:
                     continue
                 reason = str(error) or type(error).__name__
                 raise ClusterError(f"No service answers at {self._url}: {reason}.") from error
-            if got.status_code < 400:
+            if got.is_success:
                 return got
+            if got.has_redirect_location:
+                place = got.headers["location"]
+                raise ServiceRefused(
+                    got.status_code, f"{self._url} sends to {place!r}: give the service's own address."
+                )
             if got.status_code not in _BUSY:
                 raise ServiceRefused(got.status_code, _sentence(got, self._url))
             if number < self._tries:

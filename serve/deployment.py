@@ -3,9 +3,11 @@ in another, which is there only while somebody asks for them."""
 
 import logging
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgcls_ray.errors import ImgclsError
 from serve.record.meters import Meters
 from serve.settings import ServeSettings
 
@@ -60,18 +62,29 @@ class HeatMaps:
 
         keep_replica_on_loopback()
         _log_to_stderr()
-        self._settings = settings
+        self._settings, self._loading = settings, threading.Lock()
         self._explainers: dict[str, Explainer] = {}
         """By bundle; the last two, as a version that was followed may be gone back to."""
 
     def __call__(self, bundle: str, picture: bytes, label: str | None) -> "Explained | NotExplained":
         """See `Explainer.explain`; `bundle` is the folder of the one that answers."""
+        from serve.model.explaining import NotExplained
+
+        try:
+            explainer = self._explainer(bundle)
+        except ImgclsError as error:  # the bundle is gone, or not on this node
+            return NotExplained(503, str(error))
+        return explainer.explain(picture, label)
+
+    def _explainer(self, bundle: str) -> "Explainer":
+        """That of a bundle; Serve calls from several threads, and one of them loads it."""
         from serve.model.loading import load_explainer
 
-        if bundle not in self._explainers:
-            kept = list(self._explainers.items())[-1:]
-            self._explainers = dict([*kept, (bundle, load_explainer(Path(bundle), self._settings))])
-        return self._explainers[bundle].explain(picture, label)
+        with self._loading:
+            if bundle not in self._explainers:
+                kept = list(self._explainers.items())[-1:]
+                self._explainers = dict([*kept, (bundle, load_explainer(Path(bundle), self._settings))])
+            return self._explainers[bundle]
 
 
 def build(args: ServeSettings) -> "Application":

@@ -17,6 +17,7 @@ from serve.ingress.choice import Ingress, haproxy_binary, required_binary
 from serve.ingress.environment import haproxy_environment, plain_environment
 from serve.port import free_port
 from serve.record.keeping import make_folders
+from serve.record.log import check_log
 from serve.settings import ServeSettings
 
 _APPLICATION = "imgcls"
@@ -83,8 +84,11 @@ def run(
     with _until_stopped() as stop:
         if address == LOCAL:
             port = free_port(host, port)
-            if settings.keep:  # told here, and not by a replica that does not start
+            # Told here, and not by a replica that does not start.
+            if settings.keep:
                 make_folders(Path(settings.keep))
+            if settings.request_log:
+                check_log(Path(settings.request_log))
         located = find(settings)
         bundle = located.path
         check(bundle)

@@ -116,3 +116,17 @@ def test_it_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_answers_otherwise_is_told() -> None:
+    moved = Client(transport=httpx.MockTransport(lambda _: httpx.Response(301, headers={"Location": "https://x/"})))
+    with pytest.raises(ServiceRefused, match="sends to 'https://x/': give the service's own address"):
+        moved.labels()
+    page = Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, text="<html>")))
+    for ask in (page.labels, page.model, lambda: page.classify(b"x")):
+        with pytest.raises(ClusterError, match="no service of imgcls: it sends no JSON"):
+            ask()
+    with pytest.raises(SettingsError, match="http://HOST:PORT; received 'http://host:abc'"):
+        Client("http://host:abc").labels()
+    with pytest.raises(SettingsError, match="ASCII"):
+        Client(key="schl\N{LATIN SMALL LETTER U WITH DIAERESIS}ssel")

@@ -76,29 +76,31 @@ def serve(
 ) -> None:
     """Answer POST /classify over HTTP until Ctrl-C."""
     from imgcls_ray.cli.output import output
+    from imgcls_ray.cli.settings import settings_of
     from serve.guard.keys import needs_keys
     from serve.run import run
     from serve.settings import ServeSettings
 
-    settings = ServeSettings(
-        model=model,
-        storage=storage,
-        tracking_uri=tracking_uri,
-        cpus=cpus,
-        auth=needs_keys(host, api_keys) if auth is None else auth,
-        api_keys=str(api_keys.absolute()) if api_keys else None,
-        rate_limit=rate_limit,
-        cors=tuple(cors or ()),
-        canary=_elsewhere(canary),
-        canary_weight=canary_weight,
-        shadow=_elsewhere(shadow),
-        shadow_share=shadow_share,
-        keep=str(keep.absolute()) if keep else None,
-        keep_share=keep_share,
-        keep_unsure=keep_unsure,
-        allow_urls=allow_urls,
-        request_log=str(request_log.absolute()) if request_log else None,
-    )
+    flags = {
+        "model": model,
+        "storage": storage,
+        "tracking_uri": tracking_uri,
+        "cpus": cpus,
+        "auth": needs_keys(host, api_keys) if auth is None else auth,
+        "api_keys": str(api_keys.absolute()) if api_keys else None,
+        "rate_limit": rate_limit,
+        "cors": tuple(cors or ()),
+        "canary": _elsewhere(canary),
+        "canary_weight": canary_weight,
+        "shadow": _elsewhere(shadow),
+        "shadow_share": shadow_share,
+        "keep": str(keep.absolute()) if keep else None,
+        "keep_share": keep_share,
+        "keep_unsure": keep_unsure,
+        "allow_urls": allow_urls,
+        "request_log": str(request_log.absolute()) if request_log else None,
+    }
+    settings = settings_of(ServeSettings, flags)
     typer.echo(f"Loading {model} ...", err=True)
     with output(as_json) as out:  # what Ray brings from other processes to stdout goes to stderr with --json
 

@@ -53,7 +53,10 @@ def adopt(kept: Path, data: Path) -> Adopted:
     tables = sorted(kept.glob(TABLES))
     if not tables:
         raise DataError(f"Pictures are adopted from a folder that a service kept them in; {kept} has no {TABLES}.")
-    labels = {path: label for table in tables for path, label in _rows(table)}
+    labels: dict[str, str] = {}
+    for table in tables:
+        for path, label in _rows(table):
+            labels[path] = label or labels.get(path, "")  # a row that nobody filled in takes nothing back
     place = find_place(str(data))
     if not isinstance(place, LocalPlace) or not place.is_folder:
         raise DataError(f"Pictures are adopted into a folder that holds one folder per class; {data} is none.")

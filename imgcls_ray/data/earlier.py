@@ -46,7 +46,9 @@ class Earlier:
         row = self.rows.get(item.path)
         if row is None or not item.mtime_ns or (row.bytes, row.mtime_ns) != (item.bytes, item.mtime_ns):
             return None
-        if not row.sha256 and row.reason and row.reason.startswith(_TRANSIENT):
+        if row.reason and row.reason.startswith(_TRANSIENT):
+            return None
+        if not row.label and not item.refused:  # it was left out by its source, and nobody has looked at it
             return None
         return row
 
@@ -57,7 +59,8 @@ class Earlier:
             and self.index.labels == source.labels
             and len(self.rows) == len(source.items)
             and all(
-                (row := self.known(item)) is not None and (row.label, row.given) == (item.label, item.split)
+                (row := self.known(item)) is not None
+                and (row.label, row.given, row.given_group) == (item.label, item.split, item.group)
                 for item in source.items
             )
         )

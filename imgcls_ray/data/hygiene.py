@@ -11,6 +11,7 @@ from imgcls_ray.data.neighbours import near_pairs
 from imgcls_ray.data.similarity import Look
 from imgcls_ray.data.sources import Split
 from imgcls_ray.data.splits import Shares
+from imgcls_ray.errors import DataError
 
 
 def settle(
@@ -36,6 +37,9 @@ def settle(
         `near copy in another split (PATH, SPLIT)` or `same group in another split (PATH, SPLIT)`: a neighbour is where
         the source does not allow this one, test going before validation before training;
         `ties two splits together (PATH in SPLIT, PATH in SPLIT)`: neighbours are in two splits.
+
+    Raises:
+        DataError: pictures that were used before, in different splits, are of one group now.
     """
     result = list(rows)
     kept = _kept_once(result, earlier)
@@ -55,7 +59,23 @@ def settle(
             status="rejected" if refusal else row.status,
             reason=refusal.reason if refusal else row.reason,
         )
+    _check_groups(result)
     return result
+
+
+def _check_groups(rows: Sequence[ManifestRow]) -> None:
+    """Refuse a set whose pictures were settled before the source named their groups: they would not be moved."""
+    first: dict[str, ManifestRow] = {}
+    for row in rows:
+        if row.status != "used" or not row.given_group:
+            continue
+        other = first.setdefault(row.given_group, row)
+        if other.split != row.split:
+            raise DataError(
+                f"A group stands in one split; of '{row.given_group}' {other.path} was used for {other.split} and "
+                f"{row.path} for {row.split} before they were one: begin the set anew, with another --out or after its "
+                "folder was taken away."
+            )
 
 
 def near_conflicts(rows: Sequence[ManifestRow]) -> list[tuple[ManifestRow, ManifestRow]]:

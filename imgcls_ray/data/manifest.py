@@ -58,6 +58,8 @@ class ManifestRow:
     """Whether its bytes are a usable picture, used or not."""
     group: str | None = None
     """Pictures of one group stay in one split: given by the source, or found by likeness."""
+    given_group: str | None = None
+    """The group that the source names; None where it names none."""
     phash: str | None = None
     """Perceptual hash of the picture, 16 hex digits."""
     signature: Raw | None = None

@@ -18,6 +18,7 @@ def renewed_row(row: ManifestRow | None, item: SourceItem) -> ManifestRow:
         split=item.split,
         given=item.split,
         group=item.group,
+        given_group=item.group,
         sha256=None,
         width=None,
         height=None,

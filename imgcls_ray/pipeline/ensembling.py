@@ -10,12 +10,13 @@ from imgcls_ray.config import EnsembleSize
 from imgcls_ray.evaluation.bootstrap import figure_of
 from imgcls_ray.evaluation.calibration import fit_temperature
 from imgcls_ray.evaluation.ensemble import Ensemble, Member
-from imgcls_ray.evaluation.selection import Chooser, judge
+from imgcls_ray.evaluation.selection import FOLDS, Chooser, judge
 from imgcls_ray.inference.calibration import Calibration
 from imgcls_ray.models.joining import Joining
 from imgcls_ray.pipeline.standing import FIGURES, Answers
 from imgcls_ray.search.choice import choose
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
+from imgcls_ray.search.study import WEIGHTS_KEPT
 from imgcls_ray.training.checkpoint import load_variables
 from imgcls_ray.training.cost import Costs
 from imgcls_ray.training.network import build_network, whole_network
@@ -48,6 +49,8 @@ class Ensembling:
         if len(pool) < 2:
             return Ensemble((), None, 1.0, self._why_alone())
         _, labels = self._answers.of(best)
+        if len(labels) < FOLDS:
+            return Ensemble((), None, 1.0, f"{len(labels)} validation pictures are too few to tell")
         temperatures = [fit_temperature(self._answers.of(trial)[0], labels) for trial in pool]
         answers = np.stack(
             [
@@ -83,10 +86,15 @@ class Ensembling:
         best, limit = self._outcome.best, POOL if isinstance(self._size, str) else self._size
         pool = [best]
         # Whoever is too dear in any case need not answer.
-        for trial in sorted(filter(self._may_join, self._answers.trials), key=self._loss):
+        for trial in sorted(filter(self._may_join, self._candidates()), key=self._loss):
             if len(pool) < limit and self._affordable([*pool, trial]):
                 pool.append(trial)
         return pool
+
+    def _candidates(self) -> Sequence[TrialOutcome]:
+        """Those whose weights a study keeps. One that was interrupted has all of them still, which may be hundreds."""
+        trials = self._answers.trials
+        return trials[:WEIGHTS_KEPT] if self._outcome.interrupted else trials
 
     def _may_join(self, trial: TrialOutcome) -> bool:
         return self._fits(trial) and self._affordable([self._outcome.best, trial])
@@ -114,7 +122,7 @@ class Ensembling:
         return self._costs.together(self._context.job(trial.params) for trial in trials)
 
     def _why_alone(self) -> str:
-        if any(map(self._fits, self._answers.trials)):
+        if any(map(self._fits, self._candidates())):
             return (
                 f"no other trial can be joined with the one to use for at most {DEARER:g} times its multiply-adds "
                 "(--ensemble N allows more)"

@@ -125,6 +125,8 @@ def measure_stages(
     if probed is None or tuned is None:
         return {}
     context = study.context()
+    if not all(context.weights_path(trial.number).is_file() for trial in (probed, tuned)):
+        return {}  # of a study by an older version, which did not keep them
 
     def measured(trial: TrialOutcome) -> Metrics:
         if winner and trial.number == outcome.best.number:

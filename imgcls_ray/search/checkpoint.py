@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls_ray.config import TrialSettings
+from imgcls_ray.data.files import force, write_atomic
 
 STATE = "state.json"
 SHARE = 20
@@ -53,16 +54,22 @@ class TrialCheckpoint:
         """Whether enough was trained since the last one; always where `every` is 0."""
         return not self.every or time.monotonic() - self._last >= max(self.every, SHARE * self._cost)
 
-    def write(self, progress: Progress, save: Callable[[Path], None]) -> None:
-        """Keep this in the place of the one before; `save` writes the arrays to the path that it is given."""
+    def write(self, progress: Progress, save: Callable[[Path], None], weights: Path) -> None:
+        """Keep this in the place of the one before; `save` writes the arrays to the path that it is given.
+
+        The trial's `weights`, those of the epoch that was kept, stay here as well: by the time of a kill they may be a
+        later epoch's.
+        """
         started = time.monotonic()
-        arrays = self.folder / f"epoch-{progress.epoch}.npz"
+        arrays, kept = self._arrays(progress.epoch), self._kept(progress.epoch)
         save(arrays)
-        draft = self.folder / f".{STATE}.{os.getpid()}"
-        draft.write_text(json.dumps(asdict(progress) | {"settings": progress.settings.model_dump(mode="json")}))
-        draft.replace(self.folder / STATE)
-        for other in self.folder.glob("epoch-*.npz"):
-            if other != arrays:
+        force(arrays)
+        if progress.kept:
+            _link(weights, kept)
+        document = asdict(progress) | {"settings": progress.settings.model_dump(mode="json")}
+        write_atomic(self.folder / STATE, json.dumps(document).encode())
+        for other in self.folder.glob("*.npz"):
+            if other not in (arrays, kept):
                 other.unlink(missing_ok=True)
         self._last = time.monotonic()
         self._cost = self._last - started
@@ -71,13 +78,38 @@ class TrialCheckpoint:
         """What was kept and the file with its arrays; None where there is no whole checkpoint."""
         try:
             document = json.loads((self.folder / STATE).read_text(encoding="utf-8"))
+            progress = Progress(**{**document, "settings": TrialSettings(**document["settings"])})
         except (FileNotFoundError, NotADirectoryError):
             return None
-        progress = Progress(**{**document, "settings": TrialSettings(**document["settings"])})
-        arrays = self.folder / f"epoch-{progress.epoch}.npz"
+        except (ValueError, TypeError, KeyError):  # a machine that went away left half of it: as good as none
+            return None
+        arrays = self._arrays(progress.epoch)
         self._last = time.monotonic()
         return (progress, arrays) if arrays.is_file() else None
+
+    def restore(self, progress: Progress, weights: Path) -> None:
+        """Give the trial the weights of the epoch that it had kept by then."""
+        if self._kept(progress.epoch).is_file():
+            _link(self._kept(progress.epoch), weights)
+
+    def _arrays(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch}.npz"
+
+    def _kept(self, epoch: int) -> Path:
+        return self.folder / f"kept-{epoch}.npz"
 
     def remove(self) -> None:
         """The trial has ended, or starts again as another."""
         shutil.rmtree(self.folder, ignore_errors=True)  # nothing but its own files is there
+
+
+def _link(file: Path, place: Path) -> None:
+    """Let `place` be what `file` is now. Files of weights are replaced and never changed, so both may be one."""
+    draft = place.with_name(f".{place.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, draft)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, draft)
+    draft.replace(place)

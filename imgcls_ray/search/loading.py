@@ -11,8 +11,11 @@ from pydantic import ValidationError
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.config.loading import explain
 from imgcls_ray.errors import SettingsError, ending, nearest
-from imgcls_ray.search.parameters import Choice, Fixed
+from imgcls_ray.search.parameters import Choice, Fixed, Float
 from imgcls_ray.search.space import START, SearchSpace
+
+EVERYWHERE = ("backbone", "image_size", "epochs")
+"""What is known of each trial before it is chosen: data are made ready for it, and rungs are laid out by it."""
 
 PROBED = (
     *("backbone", "image_size", "head", "head_layers", "head_width", "activation", "batch_norm"),
@@ -147,6 +150,16 @@ def _check_names(source: str, parameters: dict[str, Any], known: Sequence[str]) 
 def _check_values(source: str, space: SearchSpace) -> None:
     """Every end of every range must be a legal trial setting, so that no trial fails on it later."""
     for name, parameter in space.parameters.items():
+        if isinstance(parameter, Float) and TrialSettings.model_fields[name].annotation in (int, bool):
+            raise SettingsError(
+                f"In the search space '{source}' the setting '{name}' is a whole number or yes and no, and a range of "
+                "type float would give others: write 'type: int', or list its values as a choice."
+            )
+        if name in EVERYWHERE and parameter.conditions:
+            raise SettingsError(
+                f"In the search space '{source}' the setting '{name}' counts in each trial, so it can have no "
+                "conditions: take its 'when' and 'unless' out."
+            )
         ends = space.values(name) if isinstance(parameter, Fixed | Choice) else [parameter.low, parameter.high]
         for value in ends:
             _check_value(source, {name: value})

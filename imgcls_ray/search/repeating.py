@@ -51,7 +51,8 @@ class RepeatedTrial:
         if text == "none":
             return self.settings.unfrozen_layers
         parameters = {"parameters": {"unfrozen_layers": json.loads(text)}}
-        return SearchSpace.model_validate(parameters).highest("unfrozen_layers")
+        # The second stage may have found more affordable, for the backbones alone that it started from.
+        return max(SearchSpace.model_validate(parameters).highest("unfrozen_layers"), self.settings.unfrozen_layers)
 
     def check_start(self) -> None:
         """Return when the head that it starts from is still there, where it starts from one.

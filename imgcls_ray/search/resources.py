@@ -50,4 +50,27 @@ def plan_resources(settings: SearchSettings, shared_by: int | None = None) -> Tr
         )
     concurrency = min(wanted, settings.trials)
     shares = min(wanted, shared_by or settings.trials)
-    return TrialResources(concurrency, workers, max(1, cpus // (shares * workers)), 1 if gpus else 0)
+    each = _fitting(max(1, cpus // (shares * workers)), gpus > 0, concurrency * workers)
+    return TrialResources(concurrency, workers, each, 1 if gpus else 0)
+
+
+def _fitting(cpus: int, gpu: bool, number: int) -> int:
+    """The most CPUs up to `cpus` for each of `number` workers, such that all fit on the nodes; none is spread over two.
+
+    Raises:
+        ClusterError: they don't even with one each.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+    def room(each: int) -> int:
+        return sum(min(int(node.get("CPU", 0)) // each, int(node.get("GPU", 0)) if gpu else number) for node in nodes)
+
+    found = next((each for each in range(cpus, 0, -1) if room(each) >= number), None)
+    if found is None:
+        what = "1 CPU and 1 GPU" if gpu else "1 CPU"
+        have = "; ".join(f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in nodes)
+        raise ClusterError(
+            f"{number} workers at once need {what} each on one node; the nodes have {have}, which is room for "
+            f"{room(1)}: lower --concurrency or --workers, or add nodes."
+        )
+    return found

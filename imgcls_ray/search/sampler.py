@@ -41,6 +41,9 @@ class _Live:
     note: str | None = None
     second: float | None = None
 
+    def __post_init__(self) -> None:
+        self.asked = self.params
+
 
 class OptunaSampler(Searcher):
     """Asks Optuna for settings, trial 0 being the defaults, and tells it and the listener how each trial went."""
@@ -127,9 +130,10 @@ class OptunaSampler(Searcher):
         self.last_report = time.monotonic()
         live.epochs = int(result["epoch"])
         if result.get("note") != live.note:
-            # It started again with half the batch: what came before counts no more.
-            live.note, live.best = result["note"], None
-            live.params = live.params.model_copy(update={"batch_size": int(result["batch_size"])})
+            # It started again, with half the batch or after that as it was asked: what came before counts no more.
+            live.note, live.best = result.get("note"), None
+            batch = int(result.get("batch_size", live.asked.batch_size))
+            live.params = live.params.model_copy(update={"batch_size": batch})
         value = metrics[self._objective.metric]
         if math.isfinite(value):
             self._note_worst(value)
@@ -147,7 +151,8 @@ class OptunaSampler(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A trial ran to its end, was stopped or failed."""
         live = self._live.pop(trial_id)
-        if result and int(result.get("epoch", 0)) > live.epochs:
+        # Tune tells only here of the result that a trial is stopped at. One that started again may be less far with it.
+        if result and int(result.get("epoch", live.epochs)) != live.epochs:
             self._live[trial_id] = live
             self.on_trial_result(trial_id, result)
             del self._live[trial_id]

@@ -346,7 +346,8 @@ def _outcome(study: Study, stages: Sequence[_Stage], interrupted: bool) -> Study
 def _drop_weights(context: TrialContext, outcome: StudyOutcome) -> None:
     scored = [trial for trial in outcome.trials if trial.metrics]
     scored.sort(key=lambda trial: rank(trial, outcome.objective), reverse=True)
-    kept = {outcome.best.number, 0, *(trial.number for trial in (*scored[:WEIGHTS_KEPT], *outcome.front))}
+    leaders = filter(None, (outcome.best, outcome.probed, outcome.tuned))  # of each stage: it is measured by itself
+    kept = {0, *(trial.number for trial in (*leaders, *scored[:WEIGHTS_KEPT], *outcome.front))}
     # Those from which others start stay as well: a fine-tuning trial can't be repeated without.
     kept |= {trial.params.from_trial for trial in outcome.trials if trial.params.from_trial is not None}
     for trial in outcome.trials:

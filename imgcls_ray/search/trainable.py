@@ -160,7 +160,8 @@ class TrialTrainable(tune.Trainable):
         if ended and not result["done"]:
             result |= {"ended": ended, "done": True}
         if not result["done"] and self._checkpoint.due:
-            self._checkpoint.write(self._progress(result), self._runner.save)
+            weights = self._context.weights_path(self._number)
+            self._checkpoint.write(self._progress(result), self._runner.save, weights)
         return result
 
     def _progress(self, result: dict[str, Any]) -> Progress:
@@ -179,6 +180,7 @@ class TrialTrainable(tune.Trainable):
         self._settings, self._note = progress.settings, progress.note
         self._runner.start_trial(self._context.job(self._settings))
         self._runner.load(arrays)
+        self._checkpoint.restore(progress, self._context.weights_path(self._number))
         self._epoch, self._best, self._kept = progress.epoch, progress.best, progress.kept
         self._began = time.monotonic() - progress.seconds
         self._started = True

@@ -46,6 +46,8 @@ class Mailbox:
         """Give a command to all workers (None: wait for them to join). Answers by rank, or one error alone."""
         async with self._news:
             if command is not None:
+                # Who asks again has all answers: what hangs on them, whole files of weights, is let go.
+                self._commands[-1], self._answers[-1] = Command("join"), {}
                 self._commands.append(command)
                 self._answers.append({})
                 self._news.notify_all()

@@ -9,6 +9,9 @@ from serve.errors import RequestRefused
 
 SHAPES = '{"image": BASE64}, {"images": [BASE64, ...]} or {"instances": [{"key": ..., "image_bytes": {"b64": BASE64}}]}'
 
+MOST = 1_000
+"""Pictures above which no service looks at a list: what `ServeSettings.max_pictures` may be at the most."""
+
 
 def parsed(body: bytes) -> dict[str, Any]:
     """The JSON object in a request's body.
@@ -51,6 +54,8 @@ def listed(value: Any, place: str) -> list[Any]:
     if not isinstance(value, list) or not value:
         received = "an empty list" if value == [] else kind_of(value)
         raise RequestRefused(422, f"'{place}' is a list with at least one picture; received {received}.")
+    if len(value) > MOST:  # told before they are decoded, while other requests wait
+        raise RequestRefused(422, f"'{place}' is a list with at most {MOST} pictures; received {len(value)}.")
     return value
 
 

@@ -67,6 +67,8 @@ def _binary(tensor: Mapping[str, Any], data: bytes) -> list[bytes]:
             raise RequestRefused(422, "An element of the binary input is cut off.")
         found.append(data[at + 4 : end])
         at = end
+        if len(found) > document.MOST:
+            raise RequestRefused(422, f"The input has at most {document.MOST} elements; received more.")
     return found
 
 

@@ -271,6 +271,7 @@ def test_the_demo_writes_nothing_for_a_setting_that_breaks_a_rule(imgcls: Call, 
         (("classify", "--model", "m"), "'imgcls classify' needs IMG..."),
         (("--verbose",), "'imgcls' has no option '--verbose'"),
         (("serve", "--model", "m", "--port", "99999"), "The value of --port can't be used"),
+        (("serve", "--model", "m", "--rate-limit", "0"), "The value of --rate-limit can't be used"),
         (("demo", "--trials", "0"), "The value of --trials can't be used"),
     ],
 )

@@ -78,3 +78,8 @@ def test_what_is_no_such_folder_is_refused(kept: Path, data: Path) -> None:
     (kept / "predictions-2026-11-01.csv").write_text("path;label\na;b\n")
     with pytest.raises(DataError, match="parted by commas"):
         adopt(kept, data)
+
+
+def test_a_row_that_nobody_filled_in_takes_no_label_back(kept: Path, data: Path) -> None:
+    table(kept, 3, ("a.jpg", ""))
+    assert adopt(kept, data) == Adopted({"cat": 1, "dog": 2}, known=0, unlabelled=1)

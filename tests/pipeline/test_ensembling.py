@@ -227,3 +227,23 @@ def test_the_size_of_an_ensemble_is_checked() -> None:
     for wrong in ("1", "33", "some"):
         with pytest.raises(SettingsError, match="an ensemble is auto, none, or 2 to 32 trials; received"):
             size(wrong)
+
+
+def test_a_few_validation_pictures_tell_nothing(shared: TrialContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [trial(shared, number, **SMALL) for number in range(2)]
+    ensembling, made = considered(shared, trials, 2)
+    monkeypatch.setattr(made, "of", lambda one: (made._given[one.number][:1], made.labels[:1]))
+    found = ensembling.consider()
+    assert not found.members
+    assert found.sentence == "no ensemble: 1 validation pictures are too few to tell"
+
+
+def test_of_an_interrupted_study_the_best_alone_are_asked(shared: TrialContext) -> None:
+    trials = [trial(shared, number, **SMALL) for number in range(12)]
+    made = MadeAnswers(shared, trials)
+    asked = set()
+    answers_of = made.of
+    made.of = lambda one: asked.add(one.number) or answers_of(one)  # type: ignore[assignment, method-assign, func-returns-value]
+    outcome = StudyOutcome("made", tuple(trials), trials[0], trials[0], 1.0, interrupted=True)
+    Ensembling(outcome, made, 12).consider()  # type: ignore[arg-type]
+    assert asked == set(range(8))

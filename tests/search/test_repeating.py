@@ -79,6 +79,7 @@ def test_a_longer_trial_keeps_its_seed(tmp_path: Path) -> None:
 
 def test_it_gets_the_share_that_it_had_in_its_study(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8})
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8.0}}])
     one = SearchSettings(trials=1)
     assert plan_resources(one).cpus == 8
     assert plan_resources(one, shared_by=30) == plan_resources(SearchSettings(trials=30)).__class__(1, 1, 1, 0)

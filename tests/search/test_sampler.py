@@ -154,3 +154,25 @@ def test_tune_can_pickle_it_while_the_study_runs() -> None:
     sampler, _ = make()
     sampler.suggest("a")
     pickle.loads(pickle.dumps(sampler))  # noqa: S301 - our own object
+
+
+def test_a_trial_that_started_again_counts_with_its_new_run_however_short() -> None:
+    sampler, notes = make()
+    sampler.suggest("a")
+    for epoch, accuracy in ((1, 0.4), (2, 0.9)):
+        sampler.on_trial_result("a", report(epoch, accuracy, kept=True))
+    # Tune tells of the result that a trial is stopped at when it is complete, and only then.
+    sampler.on_trial_complete("a", report(1, 0.3, kept=True, note="the batch was halved to 16", batch_size=16))
+    outcome = notes.ended[0]
+    assert (outcome.state, outcome.value, outcome.epochs, outcome.params.batch_size) == ("pruned", 0.3, 1, 16)
+    assert outcome.reason == "the batch was halved to 16; stopped early"
+
+
+def test_a_trial_that_started_again_as_it_was_asked_has_its_batch_again() -> None:
+    sampler, notes = make()
+    asked = sampler.suggest("a")["settings"]["batch_size"]  # type: ignore[index]
+    sampler.on_trial_result("a", report(1, 0.9, kept=True, note="the batch was halved to 16", batch_size=16))
+    sampler.on_trial_result("a", report(1, 0.5, kept=True))
+    sampler.on_trial_complete("a", report(3, 0.6, kept=True))
+    assert (notes.ended[0].value, notes.ended[0].params.batch_size) == (0.6, asked)
+    assert notes.ended[0].reason is None

@@ -136,6 +136,12 @@ def test_narrowing_fixes_what_the_user_gave() -> None:
         ("  dropout: {type: float, low: 0.0, high: 0.5, step: 0.2, default: 0.2}\n", "high must be low plus a number"),
         ("  dropout: {type: float, low: 0.0, high: 0.6, step: 0.2, default: 0.3}\n", "default must be low plus a"),
         ("  head_width: {type: int, low: 8, high: 64, step: 8, default: 12}\n", "default must be low plus a number"),
+        ("  head_width: {type: float, low: 64, high: 512, log: true, default: 256}\n", "write 'type: int'"),
+        (
+            "  backbone: {type: choice, values: [cnn, mobilenet_v2_1.0], default: cnn}\n"
+            "  image_size: {type: fixed, value: '160', when: {backbone: cnn}}\n",
+            "'image_size' counts in each trial, so it can have no conditions",
+        ),
         ("  - x\n", "mapping"),
     ],
 )

@@ -1,7 +1,12 @@
 """Heat maps: the route, and the explainer with a real network."""
 
 import io
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +15,8 @@ from PIL import Image
 
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.pixels import PixelOps
+from imgcls_ray.errors import ModelError
+from serve.deployment import HeatMaps
 from serve.model.answer import Answer
 from serve.model.explaining import Explained, Explainer, NotExplained
 from serve.model.predictor import Predictor
@@ -111,3 +118,23 @@ def test_the_explainer_shows_where_a_network_looks(tmp_path: Path, colorspace: s
     assert isinstance(refused, NotExplained)
     assert (refused.status, "'gray'" in refused.reason) == (422, True)
     assert isinstance(explainer.explain(b"broken", None), NotExplained)
+
+
+def test_one_thread_loads_and_a_bundle_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    def load(path: Path, _settings: ServeSettings) -> Any:
+        if path.name == "gone":
+            raise ModelError("There is no bundle.")
+        time.sleep(0.1)
+        loaded.append(path.name)
+        return SimpleNamespace(explain=lambda picture, label: (path.name, picture, label))
+
+    monkeypatch.setattr("serve.model.loading.load_explainer", load)
+    maps = HeatMaps.__new__(HeatMaps)  # its constructor is for a replica
+    maps._settings, maps._loading, maps._explainers = ServeSettings(model="m"), threading.Lock(), {}
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: maps("/b/one", b"x", None), range(4)))
+    assert found == [("one", b"x", None)] * 4
+    assert loaded == ["one"]
+    assert maps("/b/gone", b"x", None) == NotExplained(503, "There is no bundle.")

@@ -123,3 +123,17 @@ def test_another_model_or_version_is_404(client: TestClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
     assert "'brightness', version 3" in response.json()["error"]
+
+
+def test_thousands_of_empty_elements_are_not_looked_at(client: TestClient) -> None:
+    many = [b""] * 1_500
+    data = packed(*many)
+    head = json.dumps({"inputs": [tensor(*many, data=None, parameters={"binary_data_size": len(data)})]}).encode()
+    answers = [
+        client.post(INFER, content=head + data, headers={"Inference-Header-Content-Length": str(len(head))}),
+        client.post(INFER, json={"inputs": [tensor(*many)]}),
+        client.post("/classify", json={"images": [""] * 1_500}),
+        client.post("/classify", json={"instances": [{}] * 1_500}),
+    ]
+    assert [answer.status_code for answer in answers] == [422] * 4
+    assert all("at most 1000" in answer.json()["error"] for answer in answers)

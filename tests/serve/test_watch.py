@@ -1,6 +1,7 @@
 """Request ids, the request log and the figures."""
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from imgcls_ray.errors import StorageError
 from serve.model.predictor import Predictor
+from serve.record.log import check_log
 from serve.settings import ServeSettings
 from serve.web.app import build_app
 from tests.serve.conftest import picture_bytes
@@ -79,3 +82,26 @@ def test_prometheus_reads_requests_stages_and_answers(
     assert found["imgcls_stage_seconds_count", "decode"] == 3
     assert found["imgcls_request_seconds_count", "/classify"] == 4
     assert found["imgcls_requests_in_work",] == 1  # the one that asks
+
+
+def test_a_log_that_can_not_be_written_costs_no_answer(
+    predictor: Predictor, settings: ServeSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    file = folder / "requests.log"
+    client = TestClient(build_app(predictor, settings.model_copy(update={"request_log": str(file)})))
+    assert client.get("/livez").status_code == 200
+    folder.rename(tmp_path / "away")
+    with caplog.at_level(logging.ERROR):
+        assert [client.get("/nowhere").status_code for _ in range(3)] == [404] * 3
+    assert [record.getMessage().count("can't be written") for record in caplog.records] == [1]
+    folder.mkdir()
+    client.get("/nowhere")
+    assert len(file.read_text().splitlines()) == 1
+
+
+def test_a_place_for_the_log_is_checked_before_the_start(tmp_path: Path) -> None:
+    check_log(tmp_path / "requests.log")
+    with pytest.raises(StorageError, match=r"can't be \(No such file .* --request-log"):
+        check_log(tmp_path / "none" / "requests.log")

@@ -32,13 +32,14 @@ def split_url(url: str) -> SplitResult:
         name = _ascii(host or "")
         if not re.fullmatch(r"[^\x00-\x1f\x7f]+", url.strip()) or not re.fullmatch(r"[\w.:%-]*", name):
             raise ValueError("signs that no address has")
+        path, query = quote(parts.path, _PATH) or "/", quote(parts.query, _PATH)  # refuses half a character
     except (ValueError, UnicodeError):
         raise FetchError("no http address", Again.NEVER) from None
     if parts.scheme not in ("http", "https") or not name or parts.username is not None:
         raise FetchError("no http address", Again.NEVER)
     place = f"[{name}]" if ":" in name else name
     place = f"{place}:{port}" if port else place
-    return SplitResult(parts.scheme, place, quote(parts.path, _PATH) or "/", quote(parts.query, _PATH), "")
+    return SplitResult(parts.scheme, place, path, query, "")
 
 
 def port_of(parts: SplitResult) -> int:

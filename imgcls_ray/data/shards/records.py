@@ -48,7 +48,7 @@ def read_records(path: Path) -> Iterator[Record]:
     """
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(_open(path))
+            file = stack.enter_context(opened(path))
         except OSError as error:
             raise _refused(path, 0, error.strerror or error) from error
         yield from _checked(path, file, 0)
@@ -62,7 +62,7 @@ def read_record(path: Path, offset: int) -> bytes:
     """
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(_open(path))
+            file = stack.enter_context(opened(path))
             file.seek(offset)
         except (OSError, EOFError, zlib.error) as error:
             raise _refused(path, offset, error) from error
@@ -128,7 +128,8 @@ def _masked(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _open(path: Path) -> IO[bytes]:
+def opened(path: Path) -> IO[bytes]:
+    """A file of records as it was before it was compressed, which its bytes tell and not its name."""
     with path.open("rb") as file:
         head = file.read(_HEAD.size)
     # A record of 560 kB begins like gzip does: only its checksum tells.

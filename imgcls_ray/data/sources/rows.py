@@ -136,7 +136,19 @@ def _text(value: object, number: int, name: str) -> str:
         return ""
     if isinstance(value, dict | list | float | bool):
         raise DataError(f"Paths, labels, splits and groups are texts; line {number} of {name} has {value!r}.")
-    return str(value).strip()
+    text = str(value).strip()
+    if "\0" in text or not _is_whole(text):
+        raise DataError(f"Texts are made of whole characters, none of them NUL; line {number} of {name} has {text!r}.")
+    return text
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it can be written as UTF-8; JSON can hold halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _row(number: int, values: dict[str, str], labels: tuple[str, ...], name: str) -> Row:

@@ -1,6 +1,5 @@
 """TFRecord files of earlier systems: `image` (an encoded picture) and `label` (its class's number) in each record."""
 
-import gzip
 import re
 import threading
 import zlib
@@ -8,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.shards.example import Value, parse
-from imgcls_ray.data.shards.records import read_records, scan
+from imgcls_ray.data.shards.records import opened, read_records, scan
 from imgcls_ray.data.sources.base import HEAD, Reader, SourceItem, Split, identity
 from imgcls_ray.data.sources.folders import split_folders
 from imgcls_ray.data.sources.kinds import Listed, Rules, SourceKind, Words
@@ -132,4 +131,4 @@ _RULE = "Records of pictures hold `image`, an encoded picture, and `label`, the 
 
 @lru_cache(maxsize=_OPEN)
 def _opened(path: str, *identity: int) -> IO[bytes]:  # noqa: ARG001 - nobody shares a handle
-    return cast(IO[bytes], gzip.open(path)) if path.lower().endswith(".gz") else Path(path).open("rb")
+    return opened(Path(path))

@@ -39,7 +39,14 @@ def test_an_address_is_made_ascii() -> None:
     "url",
     [
         *("file:///etc/passwd", "ftp://host/a.jpg", "//host/a.jpg", "a.jpg", "", "http://", "http://ann:pw@host/a.jpg"),
-        *("http://host:99999/", "http://[::1/", "http://a b/", "http://a\r\nb/", "data:image/png;base64,AA"),
+        *(
+            "http://host:99999/",
+            "http://[::1/",
+            "http://a b/",
+            "http://a\r\nb/",
+            "http://a/\ud800",
+            "data:image/png;base64,AA",
+        ),
     ],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:

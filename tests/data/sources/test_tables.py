@@ -143,7 +143,18 @@ def test_an_unusable_table_is_refused_in_a_sentence(folder: Path, text: str, sen
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("line", ["[1]", "{", '{"path": {"a": 1}}', '{"path": "a", "label": 1.5}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'{"path": "a\u0000"}',
+        r'{"path": "a", "label": "\ud800"}',
+        "[1]",
+        "{",
+        '{"path": {"a": 1}}',
+        '{"path": "a", "label": 1.5}',
+        "[" * 100_000,
+    ],
+)
 def test_a_line_that_is_no_object_is_named(folder: Path, line: str) -> None:
     with pytest.raises(DataError, match=r"line 2 of .*t\.jsonl"):
         table(folder, f'{{"path": "a/1.jpg", "label": "x"}}\n{line}\n', "t.jsonl")

@@ -1,0 +1,44 @@
+"""What each trial gets fits on the nodes that there are: none is spread over two of them."""
+
+from typing import Any
+
+import pytest
+
+from imgcls_ray.config import SearchSettings
+from imgcls_ray.errors import ClusterError
+from imgcls_ray.search.resources import TrialResources, plan_resources
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sets the nodes of a cluster, (CPUs, GPUs) each; one more has gone."""
+
+    def of(*nodes: tuple[float, float]) -> None:
+        listed = [{"Alive": True, "Resources": {"CPU": cpus, "GPU": gpus}} for cpus, gpus in nodes]
+        gone = {"Alive": False, "Resources": {"CPU": 64.0}}
+        total = {"CPU": sum(cpus for cpus, _ in nodes), "GPU": sum(gpus for _, gpus in nodes)}
+        monkeypatch.setattr("ray.nodes", lambda: [*listed, gone])
+        monkeypatch.setattr("ray.cluster_resources", lambda: total)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "found"),
+    [
+        ([(8.0, 0.0)], {"concurrency": 2}, TrialResources(2, 1, 4, 0)),
+        ([(4.0, 0.0)] * 4, {"concurrency": 3}, TrialResources(3, 1, 4, 0)),  # 16 // 3 = 5 fit nowhere
+        ([(8.0, 1.0), (8.0, 1.0), (16.0, 0.0)], {}, TrialResources(2, 1, 8, 1)),  # 32 // 2 = 16 have no GPU
+        ([(2.0, 0.0), (6.0, 0.0)], {"concurrency": 1, "workers": 4}, TrialResources(1, 4, 2, 0)),
+        ([(3.0, 0.0), (5.0, 0.0)], {"concurrency": 1, "workers": 4}, TrialResources(1, 4, 1, 0)),
+    ],
+)
+def test_a_share_fits_on_a_node(cluster: Any, nodes: Any, asked: dict[str, int], found: TrialResources) -> None:
+    cluster(*nodes)
+    assert plan_resources(SearchSettings(trials=30, **asked)) == found  # type: ignore[arg-type]
+
+
+def test_what_fits_on_no_node_is_refused_with_the_arithmetic(cluster: Any) -> None:
+    cluster((0.0, 2.0), (16.0, 0.0))
+    with pytest.raises(ClusterError, match=r"2 workers at once need 1 CPU and 1 GPU each .* room for 0: lower"):
+        plan_resources(SearchSettings(trials=30))
