@@ -2,19 +2,20 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from imgcls_ray.config import SearchSettings, Size
+from imgcls_ray.config import SearchSettings, Size, TrialSettings
 from imgcls_ray.search.constraints import Constraints
 from imgcls_ray.search.journal import sole_driver
-from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome
+from imgcls_ray.search.listener import StudyInfo, StudyListener, StudyOutcome, TrialOutcome
 from imgcls_ray.search.parameters import Choice, Fixed, Float
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.second import LATENCIES
 from imgcls_ray.search.space import SearchSpace
-from imgcls_ray.search.study import Study, run_study
+from imgcls_ray.search.study import Study, _drop_weights, run_study
 from imgcls_ray.training.job import TrialData
 from tests.search.pretended import EPOCHS, PretendedTrainable
 
@@ -112,3 +113,18 @@ def test_latency_as_the_second_objective_is_measured_once_and_the_front_is_told(
     assert 1 <= len(again.front) <= 2, "of each of the two networks one at most"
     for trial in again.front:
         assert (tmp_path / "weights" / f"trial-{trial.number:04}.npz").exists()
+
+
+def test_the_leader_of_each_stage_keeps_its_weights(tmp_path: Path) -> None:
+    """It is measured on the test split, though it may be far from the best of both."""
+
+    def trial(number: int, value: float, start: int | None = None) -> TrialOutcome:
+        (tmp_path / f"{number}.npz").touch()
+        params = TrialSettings() if start is None else TrialSettings(from_trial=start)
+        return TrialOutcome(number, "complete", value, params, 1, 1.0, {"val_accuracy": value, "val_loss": 1 - value})
+
+    probes = [trial(number, 0.8 + number / 100) for number in range(12)]
+    tuned = [trial(12, 0.5, 11), trial(13, 0.6, 11)]
+    outcome = StudyOutcome("s", (*probes, *tuned), probes[11], probes[0], 1.0)
+    _drop_weights(SimpleNamespace(weights_path=lambda number: tmp_path / f"{number}.npz"), outcome)  # type: ignore[arg-type]
+    assert {int(path.stem) for path in tmp_path.iterdir()} == {0, *range(4, 12), 13}
