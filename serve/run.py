@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
@@ -148,7 +149,8 @@ class _Stop:
     """Whether SIGINT or SIGTERM has come.
 
     The handler raises; but Python ignores what is raised inside a finaliser or a hook of a fork, as Ray's start has
-    many, and only tells of it on stderr. So it is also kept, and looked at where the start has come further.
+    many, and only tells of it on stderr. So it is also kept, and looked at where the start has come further; what is
+    told is left out.
     """
 
     def __init__(self) -> None:
@@ -171,6 +173,11 @@ def _until_stopped() -> Iterator[_Stop]:
         stop.asked = True
         raise _Stopped
 
+    def told(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, _Stopped):
+            hook(unraisable)
+
+    hook, sys.unraisablehook = sys.unraisablehook, told
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
@@ -179,6 +186,7 @@ def _until_stopped() -> Iterator[_Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook
 
 
 @contextmanager

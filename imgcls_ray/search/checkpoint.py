@@ -64,7 +64,7 @@ class TrialCheckpoint:
         arrays, kept = self._arrays(progress.epoch), self._kept(progress.epoch)
         save(arrays)
         force(arrays)
-        if progress.kept:
+        if progress.kept and weights.is_file():
             _link(weights, kept)
         document = asdict(progress) | {"settings": progress.settings.model_dump(mode="json")}
         write_atomic(self.folder / STATE, json.dumps(document).encode())

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from serve.ingress.choice import haproxy_binary
+from serve.run import _until_stopped
 from tests.conftest import picture
 from tests.processes import LOOPBACK, descendants, listening, naming, sockets
 from tests.serve.conftest import picture_bytes
@@ -248,6 +249,22 @@ def test_ctrl_c_while_it_starts_ends_it_cleanly(bundle: Path) -> None:
     assert process.returncode == 0, err
     assert out == ""
     assert "Traceback" not in err
+
+
+def test_a_stop_that_python_ignores_is_kept_and_not_told_of(capfd: pytest.CaptureFixture[str]) -> None:
+    class Going:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)  # as Ctrl-C may come inside a finaliser or a hook of a fork
+
+    hook, further = sys.unraisablehook, []
+    with _until_stopped() as stop:
+        Going()
+        further.append("here")
+        stop.check()
+        further.append("there")
+    assert further == ["here"]
+    assert capfd.readouterr().err == ""
+    assert sys.unraisablehook is hook
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
