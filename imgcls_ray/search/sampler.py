@@ -152,7 +152,7 @@ class OptunaSampler(Searcher):
         """A trial ran to its end, was stopped or failed."""
         live = self._live.pop(trial_id)
         # Tune tells only here of the result that a trial is stopped at. One that started again may be less far with it.
-        if result and int(result.get("epoch", live.epochs)) != live.epochs:
+        if result and "epoch" in result and (result["epoch"], result.get("note")) != (live.epochs, live.note):
             self._live[trial_id] = live
             self.on_trial_result(trial_id, result)
             del self._live[trial_id]

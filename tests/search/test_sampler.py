@@ -156,15 +156,16 @@ def test_tune_can_pickle_it_while_the_study_runs() -> None:
     pickle.loads(pickle.dumps(sampler))  # noqa: S301 - our own object
 
 
-def test_a_trial_that_started_again_counts_with_its_new_run_however_short() -> None:
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_trial_that_started_again_counts_with_its_new_run_however_short(epoch: int) -> None:
     sampler, notes = make()
     sampler.suggest("a")
-    for epoch, accuracy in ((1, 0.4), (2, 0.9)):
-        sampler.on_trial_result("a", report(epoch, accuracy, kept=True))
+    for before, accuracy in ((1, 0.4), (2, 0.9)):
+        sampler.on_trial_result("a", report(before, accuracy, kept=True))
     # Tune tells of the result that a trial is stopped at when it is complete, and only then.
-    sampler.on_trial_complete("a", report(1, 0.3, kept=True, note="the batch was halved to 16", batch_size=16))
+    sampler.on_trial_complete("a", report(epoch, 0.3, kept=True, note="the batch was halved to 16", batch_size=16))
     outcome = notes.ended[0]
-    assert (outcome.state, outcome.value, outcome.epochs, outcome.params.batch_size) == ("pruned", 0.3, 1, 16)
+    assert (outcome.state, outcome.value, outcome.epochs, outcome.params.batch_size) == ("pruned", 0.3, epoch, 16)
     assert outcome.reason == "the batch was halved to 16; stopped early"
 
 
