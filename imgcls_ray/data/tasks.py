@@ -16,8 +16,10 @@ def map_blocks(
     Ray must be initialised. Close it (`contextlib.closing`) where it may be left early, and the tasks end too. Large
     arguments belong into files or `ray.put`; what `function` raises comes out wrapped in Ray's own errors.
     """
+    import ray.data
+
     with quiet():
-        mapped = dataset_of(blocks).map_batches(
+        mapped = single_step(ray.data.from_arrow(list(blocks))).map_batches(
             function,
             batch_size=None,
             batch_format="pyarrow",
@@ -28,11 +30,8 @@ def map_blocks(
         yield from mapped.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
 
 
-def dataset_of(blocks: Sequence[pa.Table]) -> Any:
-    """A Ray Data dataset of these blocks, for a single step."""
-    import ray.data
-
-    dataset = ray.data.from_arrow(list(blocks))
+def single_step(dataset: Any) -> Any:
+    """The Ray Data dataset set up for one step: quiet, and with all CPUs for it."""
     context = dataset.context
     context.enable_progress_bars = False
     context.print_on_execution_start = False
