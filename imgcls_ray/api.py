@@ -21,6 +21,8 @@ from imgcls_ray.config import (
     load_settings,
 )
 from imgcls_ray.data.adopting import Adopted, adopt
+from imgcls_ray.data.arrange.settings import ArrangeSettings
+from imgcls_ray.data.augmentation.settings import AugmentSettings
 from imgcls_ray.pipeline.delivery import Delivery, track
 from imgcls_ray.pipeline.fitting import FitResult, fit
 from imgcls_ray.pipeline.ingestion import Ingested
@@ -42,6 +44,8 @@ from imgcls_ray.use.answers import Evaluation, classify, evaluate, write_report
 __all__ = [
     "Adopted",
     "Answer",
+    "ArrangeSettings",
+    "AugmentSettings",
     "Bundle",
     "Client",
     "Delivery",

@@ -80,6 +80,8 @@ class HeatMaps:
         """That of a bundle; Serve calls from several threads, and one of them loads it."""
         from serve.model.loading import load_explainer
 
+        if (found := self._explainers.get(bundle)) is not None:
+            return found
         with self._loading:
             if bundle not in self._explainers:
                 kept = list(self._explainers.items())[-1:]

@@ -93,10 +93,7 @@ def run(
         located = find(settings)
         bundle = located.path
         check(bundle)
-        # Replicas run in other folders.
-        found = settings.model_copy(update={"storage": str(Path(settings.storage).absolute())})
-        if not settings.model.startswith("models:"):
-            found = found.model_copy(update={"model": str(bundle)})
+        found = _from_anywhere(settings)
         options = _Listening(host, port, request_timeout)
         with _before(binary, address, options, settings.max_waiting), ray_at(address, settings):
             # Behind HAProxy the replicas listen themselves, and only to it.
@@ -108,6 +105,14 @@ def run(
                 while True:
                     stop.check()
                     time.sleep(1)
+
+
+def _from_anywhere(settings: ServeSettings) -> ServeSettings:
+    """The settings with all places absolute: replicas run in other folders."""
+    given = {name: getattr(settings, name) for name in ("storage", "keep", "request_log", "api_keys")}
+    models = {name: getattr(settings, name) for name in ("model", "canary", "shadow")}
+    given |= {name: place for name, place in models.items() if place and not place.startswith("models:")}
+    return settings.model_copy(update={name: str(Path(place).absolute()) for name, place in given.items() if place})
 
 
 def _check_keys(settings: ServeSettings, address: str) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcls_ray.cli.options import Address, Json, Storage, TrackingUri
+from imgcls_ray.cli.options import Json, Storage, StudysAddress, StudysUri
 from imgcls_ray.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def fit(
     study: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of what comes of it.", show_default="study, trial and time")
     ] = None,
-    address: Address = None,
+    address: StudysAddress = None,
     storage: Storage = "./imgcls-runs",
-    tracking_uri: TrackingUri = None,
+    tracking_uri: StudysUri = None,
     as_json: Json = False,
 ) -> None:
     """Repeat a trial of a study, or train it for longer, and register what comes of it."""

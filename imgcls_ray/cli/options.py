@@ -12,6 +12,15 @@ TrackingUri = Annotated[
     str | None,
     typer.Option(metavar="URI", help="MLflow server or database.", show_default="SQLite in the storage"),
 ]
+StudysUri = Annotated[
+    str | None, typer.Option(metavar="URI", help="MLflow server or database.", show_default="that of the study")
+]
+StudysAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDR", help="Ray cluster to join.", show_default="that of the study, else RAY_ADDRESS or a local Ray"
+    ),
+]
 Address = Annotated[
     str | None,
     typer.Option(metavar="ADDR", help="Ray cluster to join.", show_default="RAY_ADDRESS, else a local Ray"),

@@ -14,13 +14,19 @@ class PictureFlags:
     """One field per flag, None where it was not typed."""
 
     preset: Annotated[
-        str | None, option("NAME", "emnist (gray, 28x28) or fruits360 (colour, 100x100).", "none", PICTURES)
+        str | None,
+        option(
+            "NAME", "emnist (gray, 28x28) or fruits360 (colour, 100x100, near copies not looked for).", "none", PICTURES
+        ),
     ] = None
     image_size: Annotated[
         str | None, option("SIZE", "N or HxW (height x width) in pixels.", "the backbone's own", PICTURES)
     ] = None
     colorspace: Annotated[str | None, option("NAME", "color or grayscale.", "color", PICTURES)] = None
     resize: Annotated[str | None, option("NAME", "stretch, crop or pad.", "stretch", PICTURES)] = None
+    max_bad_fraction: Annotated[
+        float | None, option("X", "Share of unusable files above which the job ends.", "0.5", PICTURES)
+    ] = None
     labels: Annotated[
         str | None, option("FILE", "File with one class name a line, in the order of their numbers.", "none", SPLITS)
     ] = None
@@ -42,6 +48,7 @@ class PictureFlags:
             "image_size": self.image_size,
             "colorspace": self.colorspace,
             "resize": self.resize,
+            "max_bad_fraction": self.max_bad_fraction,
             "source.labels": self.labels,
             "source.group_by": self.group_by,
             "test_fraction": self.test_fraction,
@@ -75,9 +82,6 @@ class PreprocessFlags(PictureFlags):
     max_pixels: Annotated[
         int | None, option("N", "Width x height above which a picture is refused.", "178956970", PICTURES)
     ] = None
-    max_bad_fraction: Annotated[
-        float | None, option("X", "Share of unusable files above which the job ends.", "0.5", PICTURES)
-    ] = None
     multi_label: Annotated[
         str | None, option("NAME", "Rows with several labels: refuse, or first.", "refuse", SPLITS)
     ] = None
@@ -93,7 +97,6 @@ class PreprocessFlags(PictureFlags):
         """Dotted name of a setting of preprocess -> what was typed for it, or None."""
         return super().settings() | {
             "max_pixels": self.max_pixels,
-            "max_bad_fraction": self.max_bad_fraction,
             "source.multi_label": self.multi_label,
             "near_duplicates": self.near_duplicates,
             "seed": self.seed,

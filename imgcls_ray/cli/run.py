@@ -49,7 +49,7 @@ def begun(
 
     name, file = taken_up(settings)
     there = {**flags, "study": name, "storage": settings.storage}
-    return settings_of(RunSettings, there, config or file, overrides, beneath)
+    return settings_of(RunSettings, there, [file, config] if config else file, overrides, beneath)
 
 
 def execute(settings: "RunSettings", as_json: bool, prepared: bool = False) -> "RunResult":

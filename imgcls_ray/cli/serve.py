@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcls_ray.cli.options import Address, Model, Storage, TrackingUri
+from imgcls_ray.cli.options import Address, Model, Overrides, Storage, TrackingUri
 from serve.ingress.choice import COST, Ingress
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ def serve(
         str, typer.Option(metavar="ADDR", help="Address to listen on; loopback unless you say otherwise.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="TCP port; 0 takes any free one.")] = 8000,
-    cpus: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="CPUs of the model, and its threads.")] = 1,
+    cpus: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, metavar="N", help="CPUs of the model, and its threads.", show_default="1"),
+    ] = None,
     address: Address = None,
     api_keys: Annotated[
         Path | None,
@@ -46,20 +49,23 @@ def serve(
         typer.Option(metavar="MODEL", help="Another model, written as --model is, that answers some of the requests."),
     ] = None,
     canary_weight: Annotated[
-        float, typer.Option(min=0, max=1, metavar="S", help="Share of the requests that the canary answers.")
-    ] = 0.1,
+        float | None,
+        typer.Option(min=0, max=1, metavar="S", help="Share of the requests it answers.", show_default="0.1"),
+    ] = None,
     shadow: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Another model that is asked too, and only compared.")
     ] = None,
     shadow_share: Annotated[
-        float, typer.Option(min=0, max=1, metavar="S", help="Share of the requests that the shadow is asked.")
-    ] = 1.0,
+        float | None,
+        typer.Option(min=0, max=1, metavar="S", help="Share of the requests it is asked.", show_default="1"),
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep answered pictures there, with a table to label them in.")
     ] = None,
     keep_share: Annotated[
-        float, typer.Option(min=0.0001, max=1, metavar="S", help="Share of the answered pictures that is kept.")
-    ] = 1.0,
+        float | None,
+        typer.Option(min=0.0001, max=1, metavar="S", help="Share of them that is kept.", show_default="1"),
+    ] = None,
     keep_unsure: Annotated[
         bool, typer.Option("--keep-unsure", metavar="", help="Keep only those whose answer is unsure.")
     ] = False,
@@ -70,6 +76,7 @@ def serve(
         Ingress | None,
         typer.Option(help="What takes the requests; by default HAProxy where it can be run, else Ray Serve's proxy."),
     ] = None,
+    overrides: Overrides = None,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON line on stdout when it is ready.")
     ] = False,
@@ -86,21 +93,23 @@ def serve(
         "storage": storage,
         "tracking_uri": tracking_uri,
         "cpus": cpus,
-        "auth": needs_keys(host, api_keys) if auth is None else auth,
-        "api_keys": str(api_keys.absolute()) if api_keys else None,
+        "auth": auth,
+        "api_keys": str(api_keys) if api_keys else None,
         "rate_limit": rate_limit,
-        "cors": tuple(cors or ()),
-        "canary": _elsewhere(canary),
+        "cors": tuple(cors) if cors else None,
+        "canary": canary,
         "canary_weight": canary_weight,
-        "shadow": _elsewhere(shadow),
+        "shadow": shadow,
         "shadow_share": shadow_share,
-        "keep": str(keep.absolute()) if keep else None,
+        "keep": str(keep) if keep else None,
         "keep_share": keep_share,
-        "keep_unsure": keep_unsure,
-        "allow_urls": allow_urls,
-        "request_log": str(request_log.absolute()) if request_log else None,
+        "keep_unsure": keep_unsure or None,
+        "allow_urls": allow_urls or None,
+        "request_log": str(request_log) if request_log else None,
     }
-    settings = settings_of(ServeSettings, flags)
+    settings = settings_of(ServeSettings, flags, None, overrides or [])
+    if auth is None and needs_keys(host, settings.api_keys):  # whatever --set says of it
+        settings = settings.model_copy(update={"auth": True})
     typer.echo(f"Loading {model} ...", err=True)
     with output(as_json) as out:  # what Ray brings from other processes to stdout goes to stderr with --json
 
@@ -111,11 +120,6 @@ def serve(
 
         run(settings, tell, host, port, address, ingress=ingress)
     typer.echo("Stopped.", err=True)
-
-
-def _elsewhere(model: str | None) -> str | None:
-    """A model as replicas, which run in other folders, find it."""
-    return str(Path(model).absolute()) if model and not model.startswith("models:") else model
 
 
 def _tell(running: "Running", out: "Output | None") -> None:

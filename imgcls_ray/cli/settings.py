@@ -18,7 +18,7 @@ FLAGS = {"data": "DATA", "search.backbones": "--backbone", "tracking.uri": "--tr
 def settings_of(
     model: type[Model],
     flags: Mapping[str, Any],
-    file: Path | None = None,
+    file: Path | Sequence[Path] | None = None,
     overrides: Sequence[str] = (),
     beneath: Mapping[str, Any] | None = None,
 ) -> Model:

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from imgcls_ray.cli.options import Json, Storage, TrackingUri
+from imgcls_ray.cli.options import Json, Storage, StudysUri
 
 
 def track(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")],
     storage: Storage = "./imgcls-runs",
-    tracking_uri: TrackingUri = None,
+    tracking_uri: StudysUri = None,
     as_json: Json = False,
 ) -> None:
     """Send MLflow what it has not got of a study, as when its server was away; or all of it to another server."""

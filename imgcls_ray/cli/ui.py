@@ -11,7 +11,7 @@ def ui(
     storage: Storage = "./imgcls-runs",
     tracking_uri: TrackingUri = None,
     host: Annotated[
-        str, typer.Option(metavar="ADDR", help="Address to listen on; loopback unless you say otherwise.")
+        str, typer.Option(metavar="ADDR", help="127.0.0.1 or localhost; from elsewhere through ssh -L.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="TCP port.")] = 5000,
 ) -> None:

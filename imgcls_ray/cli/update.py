@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from imgcls_ray.cli.gate_flags import GateFlags
-from imgcls_ray.cli.options import Address, Json, Storage, TrackingUri
+from imgcls_ray.cli.options import Json, Storage, StudysAddress, StudysUri
 from imgcls_ray.errors import Interrupted
 
 
@@ -26,9 +26,9 @@ def update(
     concurrency: Annotated[
         int | None, typer.Option(metavar="N", help="Trials at once.", show_default="as in that study")
     ] = None,
-    address: Address = None,
+    address: StudysAddress = None,
     storage: Storage = "./imgcls-runs",
-    tracking_uri: TrackingUri = None,
+    tracking_uri: StudysUri = None,
     as_json: Json = False,
 ) -> None:
     """Where there are new pictures: preprocess these, search on, and promote the best if the gates let it."""

@@ -28,7 +28,7 @@ def explain(error: ValidationError) -> str:
 
 def load_settings(
     model: type[Model],
-    file: Path | None = None,
+    file: Path | Sequence[Path] | None = None,
     overrides: Sequence[str] = (),
     flags: Mapping[str, Any] | None = None,
     beneath: Mapping[str, Any] | None = None,
@@ -37,7 +37,7 @@ def load_settings(
 
     Args:
         model: The class of the settings.
-        file: YAML file; none by default.
+        file: YAML file, or several, of which a later one wins; none by default.
         overrides: `a.b=c` texts; c is read as YAML.
         flags: Dotted name -> value; those that are None were not given.
         beneath: Dotted name -> value, over each of which the file, the overrides and the flags win.
@@ -45,7 +45,9 @@ def load_settings(
     Raises:
         SettingsError: unreadable file, unknown key (the nearest known one is offered) or illegal value.
     """
-    raw = _read(file) if file else {}
+    raw: dict[str, Any] = {}
+    for path in [file] if isinstance(file, Path) else file or ():
+        _lay(_read(path), over=raw)
     for override in overrides:
         name, sign, text = override.partition("=")
         if not sign:
@@ -80,6 +82,15 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(raw, dict | None):
         raise SettingsError(f"The settings file '{file}' must hold a mapping of names to values.")
     return raw or {}
+
+
+def _lay(raw: Mapping[str, Any], over: dict[str, Any]) -> None:
+    for name, value in raw.items():
+        below = over.get(name)
+        if isinstance(value, Mapping) and isinstance(below, dict):
+            _lay(value, below)
+        else:
+            over[name] = value
 
 
 def _put(raw: dict[str, Any], name: str, value: Any) -> None:

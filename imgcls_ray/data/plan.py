@@ -57,7 +57,7 @@ def check_bad(bad: Mapping[str, int], total: int, root: str, settings: Preproces
         told = ", ".join(f"{count} {name}" for name, count in sorted(bad.items(), key=lambda pair: -pair[1]))
         raise DataError(
             f"At most {settings.max_bad_fraction:.0%} of the files may be unusable, but {number} of {total} in {root} "
-            f"are ({told}): mend the data, or raise the limit with --max-bad-fraction."
+            f"are ({told}): mend the data, or raise the limit, max_bad_fraction (--max-bad-fraction)."
         )
 
 

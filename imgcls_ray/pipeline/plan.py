@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from imgcls_ray.bundle.backbone import find_weights
-from imgcls_ray.config import RunSettings, Size, flatten, parse_size
+from imgcls_ray.config import PreprocessSettings, RunSettings, Size, flatten, parse_size
 from imgcls_ray.data.index import INDEX
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.manifest import MANIFEST
@@ -120,6 +120,7 @@ def make_plan(settings: RunSettings) -> Plan:
         ClusterError: the tracking server does not answer.
     """
     _check_job(settings)
+    _check_size(settings)
     storage = Storage.open(settings.storage)
     prepared = open_preprocessed(Path(settings.data).expanduser().resolve()) if is_prepared(settings.data) else None
     if prepared:
@@ -232,6 +233,16 @@ def _check_job(settings: RunSettings) -> None:
                 f"Inside a Ray job the {name} must be named as an absolute path that every node sees; received "
                 f"{'none' if given is None else repr(given)}: {way}."
             )
+
+
+def _check_size(settings: RunSettings) -> None:
+    """Each backbone has a size of its own: who gives one for preprocess alone would be surprised."""
+    given, own = settings.preprocess.image_size, PreprocessSettings().image_size
+    if given != own and settings.search.image_size is None:
+        raise SettingsError(
+            f"The pictures of a search have the size that search.image_size (--image-size) says, else the backbone's "
+            f"own; received preprocess.image_size={given}: say it there."
+        )
 
 
 def _size(name: str, text: str, own: Size | None, channels: int) -> Size:

@@ -107,7 +107,7 @@ def _searched(
         if _fingerprints(plan) == known:
             return None
         begun = begin(storage, plan.name, plan.place, last)
-    with cluster(settings.address):
+    with cluster(asked.address):
         sets = prepare(plan, listener)
         now = {found.index.fingerprint[:16] for found in sets.values()}
         if now == known:  # files were touched, and hold what they held

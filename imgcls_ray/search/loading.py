@@ -92,11 +92,20 @@ def _check(source: str, raw: Any) -> SearchSpace:
 
 
 def _in_full(parameters: dict[str, Any]) -> dict[str, Any]:
-    """A bare value is short for a fixed one."""
-    return {
+    """A bare value is short for a fixed one, and sizes may stand there as YAML reads them: as numbers."""
+    full = {
         name: value if isinstance(value, dict) else {"type": "fixed", "value": value}
         for name, value in parameters.items()
     }
+    if "image_size" in full:
+        full["image_size"] = {key: _sizes(value) for key, value in full["image_size"].items()}
+    return full
+
+
+def _sizes(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_sizes(each) for each in value]
+    return str(value) if type(value) is int else value
 
 
 def _finetune(source: str, section: Any) -> dict[str, Any]:

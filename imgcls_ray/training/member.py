@@ -18,6 +18,8 @@ from imgcls_ray.training.mailbox import Answer, Command
 
 ORDERLY_SECONDS = 2.0
 """How long a worker without an owner may take to leave by itself."""
+NEIGHBOUR_SECONDS = 2.0
+"""How long a worker whose sums broke off stays: four of Ray Train's looks, which see a neighbour that died by then."""
 
 
 def work(config: dict[str, Any]) -> None:
@@ -37,6 +39,8 @@ def work(config: dict[str, Any]) -> None:
                 answer = Answer(rank, member.obey(command))
         except Exception as error:
             ray.get(mailbox.answer.remote(number, Answer(rank, error=_first_line(error))))
+            if not isinstance(error, ImgclsError):
+                time.sleep(NEIGHBOUR_SECONDS)
             raise
         ray.get(mailbox.answer.remote(number, answer))
         number += 1

@@ -19,7 +19,7 @@ _LOOKED_SECONDS = 1.0
 logger = logging.getLogger("serve")
 
 
-def needs_keys(host: str, file: Path | None) -> bool:
+def needs_keys(host: str, file: str | None) -> bool:
     """Whether a service on `host` asks for keys if nobody says: where there are any, or others can reach it."""
     return file is not None or bool(os.environ.get(VARIABLE, "").strip()) or not _is_loopback(host)
 
