@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 from imgcls_ray.garbage import uncollected
 
-SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"}
-"""Environment for processes of ours; what the user has set stays."""
+SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+"""Environment for processes of ours; what the user has set stays. The last: no process takes a GPU's whole memory at
+its start, not even one that builds a single network before the trials begin."""
 UNUSED = ("matplotlib", "sklearn")
 """Keras looks for these at its start, for its wrappers and galleries, which we do not use: of the 3.6 s of CPU that
 TensorFlow takes to load they are 1.3, and 83 MB."""
@@ -32,12 +33,17 @@ def set_environment() -> None:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow now, its start-up notes kept from stderr. A failing import is told as ever."""
+    """Import TensorFlow now, its start-up notes kept from stderr. A failing import is told as ever.
+
+    Float32 is float32 then, on GPUs too: by default these multiply with 10 bits of the mantissa (TF32), and a bundle
+    that was made on one would not answer on a CPU as it says it does. See `inference.device.claim` for training.
+    """
     if "tensorflow" not in sys.modules:
         set_environment()
         # The modules of TensorFlow are no garbage: looking for some among them is a quarter of its import.
         with native_messages_hidden(), uncollected(), missing(UNUSED if _own.is_set() else ()):
             import tensorflow as tf
+        tf.config.experimental.enable_tensor_float_32_execution(False)
         # Its Python part warns of retracing whenever models of several shapes are used in turn.
         tf.get_logger().setLevel("ERROR")
 

@@ -67,6 +67,11 @@ class Storage:
         return self.root / "data"
 
     @property
+    def weights(self) -> Path:
+        """Files of ImageNet weights, where the nodes of a cluster find them."""
+        return self.root / "weights"
+
+    @property
     def unpacked(self) -> Path:
         """Archives that were given as data, unpacked."""
         return self.root / "unpacked"

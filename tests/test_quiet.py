@@ -10,7 +10,8 @@ import sys
 from imgcls_ray import quiet
 {before}
 quiet.import_tensorflow()
-import keras
+import keras, tensorflow
+assert not tensorflow.config.experimental.tensor_float_32_execution_enabled()
 print(*(name for name in quiet.UNUSED if name in sys.modules))
 import sklearn, matplotlib
 print(sklearn.__name__, matplotlib.__name__, keras.src.wrappers.sklearn_wrapper.sklearn is None)

@@ -15,9 +15,7 @@ class PictureFlags:
 
     preset: Annotated[
         str | None,
-        option(
-            "NAME", "emnist (gray, 28x28) or fruits360 (colour, 100x100, near copies not looked for).", "none", PICTURES
-        ),
+        option("NAME", "emnist (gray, 28x28) or fruits360 (colour, 100x100, near copies stay).", "none", PICTURES),
     ] = None
     image_size: Annotated[
         str | None, option("SIZE", "N or HxW (height x width) in pixels.", "the backbone's own", PICTURES)

@@ -7,10 +7,11 @@ from pathlib import Path
 from imgcls_ray import quiet
 
 
-def claim(cpus: float) -> None:
+def claim(cpus: float, training: bool = False) -> None:
     """Load TensorFlow with `cpus` threads, and of the visible GPUs only the memory that is needed.
 
-    Call it before TensorFlow is used.
+    Call it before TensorFlow is used. For `training` a GPU may multiply in TF32, as is TensorFlow's default; what is
+    stored, compared or served is computed in float32.
 
     Ray sets OMP_NUM_THREADS only: without this two trials on two cores fight for both.
     """
@@ -23,6 +24,28 @@ def claim(cpus: float) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
+    tf.config.experimental.enable_tensor_float_32_execution(training)
+
+
+def without_gpus() -> None:
+    """Load TensorFlow for the CPU alone: Ray may leave a node's GPUs in sight of workers that hold none.
+
+    Call it before TensorFlow is used.
+    """
+    quiet.own_process()
+    quiet.import_tensorflow()
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+
+
+def tensorflow_gpus() -> int:
+    """How many GPUs TensorFlow can use in this process; loads it."""
+    quiet.own_process()
+    quiet.import_tensorflow()
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
 
 
 def visible_gpus() -> int:

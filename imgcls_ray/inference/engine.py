@@ -88,7 +88,7 @@ def load_engine(
     if kind == "tensorflow":
         return TensorFlowEngine(model)
     if kind == "auto" and precision == "float32":
-        reason = without_openvino(gpus=len(tf.config.list_physical_devices("GPU")))
+        reason = without_openvino(gpus=len(tf.config.get_visible_devices("GPU")))
         if reason:
             log_once(reason)
             return TensorFlowEngine(model)

@@ -5,7 +5,7 @@
 
 from imgcls_ray.models.backbones import BACKBONES, SCRATCH, Backbone, backbone
 from imgcls_ray.models.bundled import find_backbone, is_bundled
-from imgcls_ray.models.weights import NO_WEIGHTS, Weights, at_hand, resolve_weights
+from imgcls_ray.models.weights import NO_WEIGHTS, Weights, at_hand, placed, resolve_weights
 
 __all__ = [
     "BACKBONES",
@@ -17,5 +17,6 @@ __all__ = [
     "backbone",
     "find_backbone",
     "is_bundled",
+    "placed",
     "resolve_weights",
 ]

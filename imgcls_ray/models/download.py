@@ -43,6 +43,10 @@ def download(entry: KerasBackbone) -> Path:
         with os.fdopen(handle, "wb") as file, _open(entry.weights_url, "GET", _READ_SECONDS) as answer:
             while chunk := answer.read(1 << 20):
                 file.write(chunk)
+            # urllib does not tell of a connection that ends too soon, and some families have no published hash.
+            promised = answer.headers.get("Content-Length")
+            if promised and file.tell() != int(promised):
+                raise WeightsError(_sentence(entry, f"cut off after {file.tell()} of {promised} bytes"))
             file.flush()
             os.fsync(file.fileno())
         if not _matches(partial, entry.weights_hash):

@@ -81,6 +81,9 @@ def _before_head(name: str, size: Size, channels: int, weights: Weights) -> kera
             f"{entry.native_size}: choose a size nearer to that."
         ) from error
     other.set_weights(features.get_weights())
+    for layer in other.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # which alone takes over the mean and the variance that it computes with
     return other
 
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from imgcls_ray.data.files import replacing, storing
 from imgcls_ray.errors import WeightsError
 from imgcls_ray.models.backbones import BACKBONES, KerasBackbone, backbone
 from imgcls_ray.models.bundled import is_bundled, model_file
@@ -54,6 +56,25 @@ def resolve_weights(name: str, weights: tuple[str, ...] = ("imagenet",)) -> Weig
     entry = backbone(name)
     found = _at_hand(entry, weights)
     return found if found is not None else _of_file(download(entry))
+
+
+def placed(found: Weights, folder: Path) -> Weights:
+    """The same weights as a file in `folder`, which every node of a cluster sees: Keras' cache is on one of them.
+
+    A bundle stays where it is.
+
+    Raises:
+        StorageError: the file can't be copied there.
+    """
+    if found.kind != "file" or found.path is None:
+        return found
+    place = folder / f"{found.sha256[:16]}-{found.path.name}"
+    if not place.is_file():
+        with storing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with found.path.open("rb") as file, replacing(place) as copy:
+                shutil.copyfileobj(file, copy)
+    return replace(found, path=place)
 
 
 def at_hand(name: str, weights: tuple[str, ...] = ("imagenet",)) -> bool:

@@ -1,8 +1,6 @@
 """The test pictures that two models are compared on, and what each answers to them."""
 
 import hashlib
-import json
-import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from imgcls_ray.bundle.bundle import Bundle
-from imgcls_ray.bundle.card import Card
 from imgcls_ray.config import RunSettings, load_settings
-from imgcls_ray.data.index import INDEX, Index, read_index, shard_is_whole
+from imgcls_ray.data.index import Index, read_index, shard_is_whole
 from imgcls_ray.data.manifest import ManifestRow, read_manifest
 from imgcls_ray.data.pixels import decode
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.errors import DataError, ImageError
 from imgcls_ray.pipeline.plan import SETTINGS
-from imgcls_ray.search.record import RECORD, RESULT, read_record
+from imgcls_ray.search.record import read_record
 from imgcls_ray.storage import Storage
+from imgcls_ray.use.origin import Origin, find_origin
 
 BATCH = 64
 """Pictures decoded at a time."""
@@ -112,15 +110,6 @@ class HeldOut:
         return list_source(record.data, settings.preprocess.source, self.index.labels, unpack)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A preprocessed set at hand."""
-
-    folder: Path
-    study: Path | None
-    """The folder of a study on it."""
-
-
 def find_held_out(storage: Storage, bundles: Sequence[Bundle], given: Path | None = None) -> HeldOut:
     """The test pictures to compare all of `bundles` on: those of the newest one's data, or of the set `given`.
 
@@ -131,11 +120,11 @@ def find_held_out(storage: Storage, bundles: Sequence[Bundle], given: Path | Non
         DataError: the newest one's set is not at hand or damaged, or no picture is left.
     """
     by_age = sorted(bundles, key=lambda bundle: bundle.card.created, reverse=True)
-    known = [(bundle.card, _place(storage, bundle.card)) for bundle in by_age]
+    known = [(bundle.card, find_origin(storage, bundle.card)) for bundle in by_age]
     places = {place.folder: place for _, place in known if place}
     if given is not None:
         path = given.expanduser().resolve()
-        place = places.get(path, _Place(path, None))
+        place = places.get(path, Origin(path, None))
     else:
         place = _newest(storage, by_age)
     index, rows = read_index(place.folder), read_manifest(place.folder)
@@ -152,32 +141,16 @@ def find_held_out(storage: Storage, bundles: Sequence[Bundle], given: Path | Non
     return HeldOut(place.folder, index, tuple(test), tuple(names), place.study, other)
 
 
-def _newest(storage: Storage, by_age: Sequence[Bundle]) -> _Place:
+def _newest(storage: Storage, by_age: Sequence[Bundle]) -> Origin:
     newest = by_age[0].card
     alike = [bundle.card for bundle in by_age if bundle.card.data_fingerprint == newest.data_fingerprint]
-    place = next((place for card in alike if (place := _place(storage, card))), None)
+    place = next((place for card in alike if (place := find_origin(storage, card))), None)
     if place is None:
         raise DataError(
             f"Models are compared on the test pictures of the newest one's data; the preprocessed set of "
             f"'{newest.data_name}' ({newest.data_fingerprint[:8]}) is not in the storage {storage.root}: {_HOW}."
         )
     return place
-
-
-def _place(storage: Storage, card: Card) -> _Place | None:
-    """The set that a model was made from, as it is now."""
-    study = next((path.parent for path in storage.studies.glob(f"*/{RECORD}") if path.parent.name == card.study), None)
-    if study and (study / RESULT).is_file():
-        folder = Path(json.loads((study / RESULT).read_text(encoding="utf-8"))["data"])
-        if (folder / INDEX).is_file():
-            return _Place(folder, study)
-    for file in storage.data.glob(f"*/{INDEX}"):
-        try:
-            if read_index(file.parent).fingerprint == card.data_fingerprint:
-                return _Place(file.parent, study)
-        except DataError as error:  # of other data, so no matter here
-            logging.getLogger(__name__).info("%s", error)
-    return None
 
 
 def _learned(folder: Path) -> Iterator[ManifestRow]:

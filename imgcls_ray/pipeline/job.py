@@ -104,9 +104,10 @@ def search(settings: RunSettings, listener: RunListener | None = None) -> RunRes
 
 
 def _run(plan: Plan, listener: RunListener, started: float) -> RunResult:
-    from imgcls_ray.search.resources import plan_resources
+    from imgcls_ray.search.resources import check_gpus, plan_resources
 
     resources = plan_resources(plan.settings.search, plan.repeated.record.trials if plan.repeated else None)
+    check_gpus(resources)
     # Loaded here, so that a wrong request is told before TensorFlow is waited for.
     quiet.import_tensorflow()
     from imgcls_ray.pipeline.effort import affordable

@@ -12,8 +12,8 @@ from imgcls_ray.data.manifest import MANIFEST
 from imgcls_ray.data.preprocess import Preprocessed, open_preprocessed
 from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.errors import SettingsError, StorageError, ending
-from imgcls_ray.jobs.connection import inside_job
-from imgcls_ray.models import BACKBONES, SCRATCH, Weights, find_backbone, is_bundled
+from imgcls_ray.jobs.connection import LOCAL, address_of, inside_job
+from imgcls_ray.models import BACKBONES, SCRATCH, Weights, find_backbone, is_bundled, placed
 from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.loading import load_space
 from imgcls_ray.search.record import StudyRecord, deciding, known_study, newest_unfinished
@@ -113,7 +113,8 @@ class Plan:
 
 
 def make_plan(settings: RunSettings) -> Plan:
-    """Check a request. Nothing is started, and nothing written but an archive's content, which is unpacked for listing.
+    """Check a request. Nothing is started, and nothing written but an archive's content, which is unpacked for listing,
+    and for a cluster the files of weights, which its nodes read.
 
     Raises:
         InputError: the data, the search space, the weights or the storage can't be used.
@@ -148,6 +149,8 @@ def make_plan(settings: RunSettings) -> Plan:
         )
     tracking = resolve_uri(storage.root, settings.tracking.uri)
     weights = {name: find_weights(name, settings.weights) for name, _ in sizes if name != SCRATCH}
+    if address_of(settings.address) != LOCAL:
+        weights = {name: placed(found, storage.weights) for name, found in weights.items()}
     plan = Plan(settings, storage, "", space, weights, sizes, source, prepared, repeated)
     if repeated:
         repeated.check_start()

@@ -6,6 +6,7 @@ import ray
 
 from imgcls_ray.config import SearchSettings
 from imgcls_ray.errors import ClusterError
+from imgcls_ray.inference.device import tensorflow_gpus
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,19 @@ def plan_resources(settings: SearchSettings, shared_by: int | None = None) -> Tr
     shares = min(wanted, shared_by or settings.trials)
     each = _fitting(max(1, cpus // (shares * workers)), gpus > 0, concurrency * workers)
     return TrialResources(concurrency, workers, each, 1 if gpus else 0)
+
+
+def check_gpus(resources: TrialResources) -> None:
+    """Where trials are to have GPUs, look in a worker that holds one whether TensorFlow can use it (some seconds).
+
+    Raises:
+        ClusterError: it can't, and would train on CPUs without a word.
+    """
+    if resources.gpus and not ray.get(ray.remote(num_cpus=0, num_gpus=1)(tensorflow_gpus).remote()):
+        raise ClusterError(
+            "Each trial is given a GPU of the cluster's, but TensorFlow sees none there: install CUDA's libraries "
+            "(imgcls-ray[gpu]) on each node, or start Ray with CUDA_VISIBLE_DEVICES='' to train on the CPUs."
+        )
 
 
 def _fitting(cpus: int, gpu: bool, number: int) -> int:

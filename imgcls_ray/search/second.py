@@ -89,8 +89,9 @@ def latencies(space: SearchSpace, inputs: Inputs, folder: Path) -> dict[str, flo
 
 def _measure(jobs: Sequence[tuple[TrialSettings, Input]]) -> list[float]:
     """In a process of its own with one CPU, as a replica of the service has it."""
-    from imgcls_ray.inference.device import claim
+    from imgcls_ray.inference.device import claim, without_gpus
 
+    without_gpus()
     claim(1)
     from imgcls_ray.inference.engine import load_engine
     from imgcls_ray.inference.latency import latency_ms
@@ -99,5 +100,5 @@ def _measure(jobs: Sequence[tuple[TrialSettings, Input]]) -> list[float]:
     found = []
     for settings, given in jobs:
         model = untrained_network(settings, given)
-        found.append(latency_ms(load_engine(model), (*given.size, given.channels)))
+        found.append(latency_ms(load_engine(model, "auto"), (*given.size, given.channels)))
     return found

@@ -80,7 +80,7 @@ class TrialTrainable(tune.Trainable):
             from imgcls_ray.inference.device import claim
             from imgcls_ray.training.runner import Solo
 
-            claim(context.cpus)
+            claim(context.cpus, training=True)
             self._runner = Solo()
         self._take(config)
 

@@ -70,12 +70,11 @@ class Member:
         with quiet.native_messages_hidden():
             import tensorflow as tf
 
-            from imgcls_ray.inference.device import claim
+            from imgcls_ray.inference.device import claim, without_gpus
 
             if not gpus:
-                # Ray may leave the node's GPUs in sight of workers that hold none.
-                tf.config.set_visible_devices([], "GPU")
-            claim(cpus)
+                without_gpus()
+            claim(cpus, training=True)
             import imgcls_ray.training.loop  # noqa: F401 - loads Keras, while messages are hidden
             from imgcls_ray.training.allreduce import RingAllReduce
             from imgcls_ray.training.runner import Solo

@@ -12,12 +12,14 @@ from imgcls_ray.bundle.export.formats import exporter
 from imgcls_ray.bundle.export.pictures import Pictures
 from imgcls_ray.bundle.files import GOLDEN, read_golden
 from imgcls_ray.data.header import sniff
-from imgcls_ray.data.index import INDEX, read_index, shard_is_whole
+from imgcls_ray.data.index import read_index, shard_is_whole
 from imgcls_ray.data.jpeg import jpeg_head
 from imgcls_ray.data.shards import read_shard
 from imgcls_ray.data.shards.jpeg import encode
 from imgcls_ray.data.sources import Split
 from imgcls_ray.errors import DataError, ImageError, SettingsError
+from imgcls_ray.storage import Storage
+from imgcls_ray.use.origin import find_origin
 
 if TYPE_CHECKING:
     from imgcls_ray.bundle.export.job import Export
@@ -102,14 +104,13 @@ def _checked(folder: Path, bundle: Bundle) -> Path:
 
 
 def _found(storage: Path | None, bundle: Bundle) -> Path | None:
-    """The set that the model was made of, where it is still in the storage."""
-    for path in sorted((storage / "data").glob(f"*/{INDEX}")) if storage else ():
-        try:
-            if read_index(path.parent).fingerprint == bundle.card.data_fingerprint:
-                return _checked(path.parent, bundle)
-        except DataError as error:
-            logging.getLogger(__name__).info("%s", error)
-    return None
+    """The set that the model was made of, where it is at hand; pictures that it got since keep to its splits."""
+    origin = find_origin(Storage(storage), bundle.card) if storage else None
+    try:
+        return _checked(origin.folder, bundle) if origin else None
+    except DataError as error:
+        logging.getLogger(__name__).info("%s", error)
+        return None
 
 
 def _pictures(folder: Path, splits: tuple[Split, ...], most: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from imgcls_ray.cli.flags import option, unfolded
 from imgcls_ray.cli.picture_flags import PictureFlags, PreprocessFlags
 from imgcls_ray.cli.search_flags import SearchFlags
 from imgcls_ray.config import PreprocessSettings, RunSettings
+from serve.settings import ServeSettings
 from tests.cli.conftest import Said
 
 Begun = Callable[..., RunSettings]
@@ -54,6 +55,30 @@ def test_flags_win_over_set_over_the_file_over_the_preset(begun: Begun, tmp_path
     assert settings.preprocess.near_duplicates
     assert (str(settings.search.image_size), settings.preprocess.colorspace) == ("100", "color")
     assert not begun(*words[:4]).preprocess.near_duplicates
+
+
+def test_a_study_that_is_taken_up_keeps_what_a_second_file_does_not_name(
+    begun: Begun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "settings.yaml", tmp_path / "more.yaml"
+    first.write_text("data: flowers\nsearch: {trials: 3, seed: 5}\n")
+    second.write_text("search: {trials: 60}\n")
+    monkeypatch.setattr("imgcls_ray.pipeline.plan.taken_up", lambda _: ("mine", first))
+    settings = begun("run", "flowers", "--resume", "--config", second)
+    assert (settings.study, settings.search.trials, settings.search.seed) == ("mine", 60, 5)
+
+
+def test_serve_takes_any_setting(imgcls: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[ServeSettings] = []
+    monkeypatch.setattr("serve.run.run", lambda settings, *_args, **_kwargs: seen.append(settings))
+    words = ("serve", "--model", "m", "--set", "max_pixels=7000", "--set", "cpus=2", "--set", "canary_weight=0.5")
+    assert imgcls(*words).code == 0
+    assert imgcls(*words, "--cpus", 3, "--host", "0.0.0.0", "--set", "auth=false").code == 0  # noqa: S104
+    assert imgcls(*words, "--set", "api_keys=keys").code == 0
+    assert imgcls(*words, "--no-auth", "--set", "api_keys=keys").code == 0
+    assert (seen[0].max_pixels, seen[0].cpus, seen[0].canary_weight, seen[0].auth) == (7000, 2, 0.5, False)
+    assert (seen[1].cpus, seen[1].auth) == (3, True), "who opens the port asks for keys, whatever --set says"
+    assert (seen[2].auth, seen[3].auth) == (True, False)
 
 
 def test_search_takes_the_same_flags_as_run(begun: Begun) -> None:

@@ -21,6 +21,15 @@ def test_flags_win_over_overrides_and_these_over_the_file(tmp_path: Path) -> Non
     assert settings.search.space == "quick"
 
 
+def test_a_later_file_is_laid_over_an_earlier_one(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("data: there\nsearch: {trials: 3, seed: 5}\n")
+    second.write_text("search: {trials: 9}\ntracking: {model_name: b}\n")
+    settings = load_settings(RunSettings, [first, second])
+    assert (settings.data, settings.search.trials, settings.search.seed) == ("there", 9, 5)
+    assert settings.tracking.model_name == "b"
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

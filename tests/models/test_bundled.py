@@ -110,6 +110,19 @@ def test_dropout_inside_a_network_that_was_trained_whole_is_off(tmp_path: Path) 
     np.testing.assert_array_equal(found(pictures(), training=True), found(pictures(), training=False))
 
 
+def test_another_size_is_normalised_as_the_old_one(tmp_path: Path) -> None:
+    """Keras' layer computes with what it derived from its weights, as in each EfficientNet."""
+    inner = keras.Input((*SIZE, 3), name="pixels")
+    scaled = keras.layers.Normalization(mean=[100.0, 110.0, 120.0], variance=[400.0, 900.0, 1600.0])(inner)
+    vector = keras.layers.GlobalAveragePooling2D()(scaled)
+    model = keras.Model(inner, keras.layers.Dense(2, activation="softmax", name="probabilities")(vector))
+    larger = Size(40, 32)
+    found = features_of(put(tmp_path / "bundle", model), larger)
+    x = pictures(larger)
+    expected = (x.mean((1, 2)) - [100, 110, 120]) / np.sqrt([400, 900, 1600])
+    assert_same(found(x).numpy(), expected)
+
+
 def test_pictures_of_which_nothing_would_be_left_are_refused(tmp_path: Path) -> None:
     settings = TrialSettings(cnn_blocks=5, cnn_width=4)
     name = put(tmp_path / "bundle", build_cnn(settings, Size(32, 32), 3, 2))

@@ -10,8 +10,8 @@ from urllib.error import URLError
 
 import pytest
 
-from imgcls_ray.errors import SettingsError, WeightsError
-from imgcls_ray.models import BACKBONES, NO_WEIGHTS, at_hand, download, resolve_weights
+from imgcls_ray.errors import SettingsError, StorageError, WeightsError
+from imgcls_ray.models import BACKBONES, NO_WEIGHTS, at_hand, download, placed, resolve_weights
 from imgcls_ray.models.weights import belongs_to
 
 NAME = "mobilenet_v2_0.35"
@@ -176,8 +176,14 @@ def test_the_probe_and_the_name_look_up_end_within_five_seconds() -> None:
     assert download._PROBE_SECONDS + 0.5 < 5
 
 
-def serve(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr(download, "_open", lambda *_: io.BytesIO(content))
+class Answer(io.BytesIO):
+    def __init__(self, content: bytes, promised: int | None = None) -> None:
+        super().__init__(content)
+        self.headers = {"Content-Length": str(promised)} if promised is not None else {}
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, content: bytes, promised: int | None = None) -> None:
+    monkeypatch.setattr(download, "_open", lambda *_: Answer(content, promised))
 
 
 def test_a_download_goes_into_keras_cache_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +200,28 @@ def test_a_download_with_a_wrong_hash_leaves_nothing(tmp_path: Path, monkeypatch
     with pytest.raises(WeightsError, match="does not match the published hash"):
         resolve_weights("resnet50")
     assert list((tmp_path / "keras" / "models").iterdir()) == []
+
+
+def test_a_download_that_is_cut_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, b"half of it", promised=20)
+    with pytest.raises(WeightsError, match="cut off after 10 of 20 bytes"):
+        resolve_weights(NAME)
+    assert list((tmp_path / "keras" / "models").iterdir()) == []
+    serve(monkeypatch, b"all of it", promised=9)
+    assert resolve_weights(NAME).pretrained
+
+
+def test_for_a_cluster_a_file_is_put_where_its_nodes_see_it(tmp_path: Path) -> None:
+    found = resolve_weights(NAME, (str(write(tmp_path / "own" / "mine.h5")),))
+    there = placed(found, tmp_path / "shared")
+    assert there.path and there.path.parent == tmp_path / "shared" and there.path.read_bytes() == b"weights"
+    assert (there.kind, there.sha256, there.path.suffix) == (found.kind, found.sha256, ".h5")
+    time_of = there.path.stat().st_mtime_ns
+    assert placed(found, tmp_path / "shared") == there and there.path.stat().st_mtime_ns == time_of
+    assert placed(NO_WEIGHTS, tmp_path / "none") == NO_WEIGHTS and not (tmp_path / "none").exists()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="can't be written"):
+        placed(found, tmp_path / "file")
 
 
 def test_the_real_files_are_found(test_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

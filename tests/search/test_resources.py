@@ -1,12 +1,13 @@
 """What each trial gets fits on the nodes that there are: none is spread over two of them."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from imgcls_ray.config import SearchSettings
 from imgcls_ray.errors import ClusterError
-from imgcls_ray.search.resources import TrialResources, plan_resources
+from imgcls_ray.search.resources import TrialResources, check_gpus, plan_resources
 
 
 @pytest.fixture
@@ -42,3 +43,13 @@ def test_what_fits_on_no_node_is_refused_with_the_arithmetic(cluster: Any) -> No
     cluster((0.0, 2.0), (16.0, 0.0))
     with pytest.raises(ClusterError, match=r"2 workers at once need 1 CPU and 1 GPU each .* room for 0: lower"):
         plan_resources(SearchSettings(trials=30))
+
+
+def test_gpus_that_tensorflow_can_not_use_are_told_before_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.remote", lambda **_: lambda function: SimpleNamespace(remote=function))
+    monkeypatch.setattr("ray.get", lambda value: value)
+    check_gpus(TrialResources(1, 1, 1, 0))
+    with pytest.raises(ClusterError, match=r"TensorFlow sees none there: install CUDA's libraries"):
+        check_gpus(TrialResources(1, 1, 1, 1))
+    monkeypatch.setattr("imgcls_ray.search.resources.tensorflow_gpus", lambda: 1)
+    check_gpus(TrialResources(1, 1, 1, 1))

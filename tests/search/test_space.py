@@ -152,6 +152,12 @@ def test_a_wrong_space_is_told_in_a_sentence(tmp_path: Path, text: str, words: s
     assert "\n" not in str(caught.value)
 
 
+def test_a_size_may_be_a_number(tmp_path: Path) -> None:
+    found = space(tmp_path, "  image_size: {type: choice, values: [96, native, 96x128], default: 96}\n")
+    assert found.values("image_size") == ["96", "native", "96x128"] and found.defaults()["image_size"] == "96"
+    assert space(tmp_path, "  image_size: 160\n").values("image_size") == ["160"]
+
+
 def test_an_unknown_or_unreadable_space_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="did you mean 'quick'"):
         load_space("quik")

@@ -1,6 +1,8 @@
 """Which pictures an export is made with and judged on."""
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from imgcls_ray.config import PreprocessSettings, Size
 from imgcls_ray.data.index import read_index
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.errors import DataError, SettingsError
+from imgcls_ray.search.record import RECORD, RESULT
 from imgcls_ray.use.exporting import Given, export, gather
 from tests.bundle.conftest import CARD, golden, made, tiny_model  # noqa: F401 - a fixture
 from tests.conftest import ingested, picture
@@ -42,9 +45,22 @@ def test_the_set_of_the_model_is_found_in_its_storage(bundle: Bundle, found: Pre
     assert by_itself.held_out and by_itself.source.endswith(f"held-out pictures of the set {found.index.name}")
 
 
+def test_a_set_that_its_study_made_elsewhere_and_that_grew_is_found(
+    bundle: Bundle, found: Preprocessed, tmp_path: Path
+) -> None:
+    card = bundle.card.model_copy(update={"data_fingerprint": "of fewer pictures", "study": "pets-1"})
+    folder = tmp_path / "studies" / "pets-1"
+    folder.mkdir(parents=True)
+    (folder / RECORD).write_text("{}")
+    (folder / RESULT).write_text(json.dumps({"data": str(found.path)}))
+    assert gather(replace(bundle, card=card), Given(storage=tmp_path)).held_out
+
+
 def test_without_a_set_it_is_judged_on_the_golden_pictures_alone(bundle: Bundle, tmp_path: Path) -> None:
     alone = gather(bundle, Given(storage=tmp_path))
     assert np.array_equal(alone.fitting, golden()) and not len(alone.judging) and not alone.held_out
+    done = export(bundle, "keras", tmp_path / "pets.keras", Given(storage=tmp_path))
+    assert f"judged on the bundle's {len(golden())} golden pictures alone" in done.warnings[0]
 
 
 def test_a_set_that_does_not_fit_is_refused(found: Preprocessed, made: Path) -> None:  # noqa: F811

@@ -102,8 +102,13 @@ def export_bundle(bundle: Bundle, exporter: Exporter, place: Path, pictures: Pic
 
 
 def _warnings(exporter: Exporter, pictures: Pictures) -> tuple[str, ...]:
-    if pictures.held_out or not exporter.fitted_to_pictures:
+    if pictures.held_out:
         return ()
+    if not exporter.fitted_to_pictures:
+        return (
+            f"judged on the bundle's {len(pictures.fitting)} golden pictures alone, because its set is not at hand; "
+            "give a preprocessed set with --data to judge it by more.",
+        )
     return (
         f"the integers of {exporter.name} were chosen by the bundle's few golden pictures and judged on the same ones; "
         "give a preprocessed set with --data to choose and to judge them by more.",
