@@ -142,6 +142,11 @@ def test_a_settings_file_that_can_not_be(
     assert sentence in imgcls("run", pictures, "--storage", storage, "--config", tmp_path / "run.yaml").sentence
 
 
+def test_a_size_that_would_be_passed_over(imgcls: Call, pictures: Path, storage: Path) -> None:
+    said = imgcls("run", pictures, "--storage", storage, "--backbone", "cnn", "--set", "preprocess.image_size=96")
+    assert "search.image_size (--image-size)" in said.sentence and "preprocess.image_size=96" in said.sentence
+
+
 def test_a_storage_that_is_a_file_or_inside_the_data(imgcls: Call, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "(not a directory)" in imgcls("run", pictures, "--storage", tmp_path / "file", *SMALL).sentence
