@@ -23,6 +23,7 @@ from imgcls_ray.search.second import check_second
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.storage import Storage, folder_name
 from imgcls_ray.tracking.location import check_reachable, resolve_uri
+from imgcls_ray.tracking.registry import model_name
 from imgcls_ray.training.job import Input
 from imgcls_ray.training.weighting import class_weights
 
@@ -102,7 +103,8 @@ class Plan:
     @property
     def model_name(self) -> str:
         """Its name in the model registry."""
-        return self.settings.tracking.model_name or folder_name(self.name)
+        given = self.settings.tracking.model_name
+        return model_name(given) if given else folder_name(self.name)
 
     @property
     def resolved(self) -> RunSettings:
