@@ -108,7 +108,8 @@ def track(
         raise StorageError(f"The study '{study}' has nothing for MLflow: its search has not begun, or is an old one.")
     own = load_settings(RunSettings, folder / SETTINGS).tracking
     given = own.model_copy(update={"uri": tracking_uri} if tracking_uri else {})
-    elsewhere = resolve_uri(root.root, given.uri) != resolve_uri(root.root, own.uri)
+    # The study's settings were written without a user.
+    elsewhere = hide(resolve_uri(root.root, given.uri)) != hide(resolve_uri(root.root, own.uri))
     with sole_driver(folder), Tracker(root.root, given) as tracker:
         outbox = tracker.begin(study)
         tracker.flush(tell)
@@ -131,6 +132,6 @@ def _register_left(tracker: Tracker, folder: Path, elsewhere: bool) -> Registere
         raise ClusterError(unsent)
     if elsewhere:
         return made
-    model = {**known, "version": made.version, "alias": made.alias}
+    model = {**known, "name": made.name, "version": made.version, "alias": made.alias}
     write_atomic(folder / RESULT, json.dumps({**result, "model": model, "unsent": None}, indent=1).encode())
     return made

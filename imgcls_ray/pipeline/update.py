@@ -117,7 +117,7 @@ def _searched(
         if record and set(record.parts.get(FINGERPRINT, "").split()) not in (set(), now):
             begun.write(done=True)  # it was begun with other pictures than there are by now
             begun = begin(storage, plan.name, plan.place, last, instead=begun)
-        result = run(_taken_up(begun, asked), listener)
+        result = run(_taken_up(begun, asked, settings.tracking_uri), listener)
     if result.study.interrupted:
         pictures = begun.pictures(Path(result.data))
         return UpdateResult(last, pictures, begun.folder.name, result.to_json(), interrupted=True)
@@ -157,12 +157,17 @@ def _fingerprints(plan: Plan) -> set[str]:
     return found
 
 
-def _taken_up(begun: Begun, asked: RunSettings) -> RunSettings:
-    """The settings of the search: those that it began with where it was cut off."""
+def _taken_up(begun: Begun, asked: RunSettings, uri: str | None) -> RunSettings:
+    """The settings of the search: those that it began with where it was cut off.
+
+    `uri` is the tracking address that was given to this update: what was kept of an earlier one has no user in it.
+    """
     if not (begun.folder / JOURNAL).exists():
         return asked.model_copy(update={"study": begun.folder.name})
     first = load_settings(RunSettings, begun.folder / SETTINGS)
-    return first.model_copy(update={"resume": True, "storage": asked.storage, "address": asked.address})
+    tracking = first.tracking.model_copy(update={"uri": uri} if uri else {})
+    places = {"storage": asked.storage, "address": asked.address}
+    return first.model_copy(update={"resume": True, "tracking": tracking, **places})
 
 
 def _judge(storage: Storage, settings: UpdateSettings, begun: Begun, listener: RunListener) -> UpdateResult:

@@ -12,13 +12,16 @@ import pytest
 from PIL import Image
 
 from imgcls_ray import api
-from imgcls_ray.config import UpdateSettings
+from imgcls_ray.config import RunSettings, TrackingSettings, UpdateSettings
+from imgcls_ray.config.saving import write_settings
 from imgcls_ray.errors import DataError, StorageError
 from imgcls_ray.pipeline import promotion, update
 from imgcls_ray.pipeline.begun import UPDATE, Begun, Pictures
 from imgcls_ray.pipeline.listener import RunListener
+from imgcls_ray.pipeline.plan import SETTINGS
 from imgcls_ray.pipeline.promotion import PromotionSettings, promote
 from imgcls_ray.pipeline.update import UpdateResult
+from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.record import FINGERPRINT, RESULT, StudyRecord
 from imgcls_ray.storage import Storage
 from imgcls_ray.tracking.gates import Contest, Judgement
@@ -115,6 +118,18 @@ def test_an_update_that_is_cut_off_twice_is_taken_up(home: Path, monkeypatch: py
     assert document["promotion"]["promoted"]
     assert document["run"]["images"]["used"] == 54
     assert "Nothing is new" in update.update(settings(home)).sentence
+
+
+def test_one_that_is_taken_up_has_the_user_of_its_tracking_address(tmp_path: Path) -> None:
+    """Its settings were written without; where no address is given, it goes on where it began."""
+    begun = Begun(tmp_path, "/flowers", "first")
+    (tmp_path / JOURNAL).touch()
+    began = RunSettings(data="/flowers", tracking=TrackingSettings(uri="http://ann:secret@host", model_name="roses"))
+    write_settings(tmp_path / SETTINGS, began)
+    asked = RunSettings(data="/flowers", storage="/runs")
+    again = update._taken_up(begun, asked, "http://ann:secret@host")
+    assert (again.resume, again.storage, again.tracking) == (True, "/runs", began.tracking)
+    assert update._taken_up(begun, asked, None).tracking.uri == "http://host"
 
 
 def test_a_model_that_can_not_be_judged_keeps_no_pictures_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

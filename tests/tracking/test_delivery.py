@@ -9,6 +9,7 @@ import pytest
 from imgcls_ray.config import RunSettings, TrackingSettings
 from imgcls_ray.config.saving import write_settings
 from imgcls_ray.errors import ClusterError, StorageError
+from imgcls_ray.pipeline import delivery
 from imgcls_ray.pipeline.delivery import deliver, track
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.record import RESULT, StudyRecord
@@ -59,6 +60,25 @@ def test_another_address_gets_all_of_it_once(unsent: str, storage: Path, empty: 
     assert first.model == again.model
     document = json.loads((storage / "studies" / INFO.name / RESULT).read_bytes())
     assert document["model"]["version"] is None, "where it was to be recorded it is still missing"
+
+
+def test_an_address_with_a_user_is_where_the_study_was_to_be_recorded(
+    unsent: str, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user is kept in no file, so it is given again."""
+    folder = storage / "studies" / INFO.name
+    write_settings(folder / "settings.yaml", RunSettings(data="/pictures", tracking=TrackingSettings(uri=unsent)))
+    given: list[TrackingSettings] = []
+
+    def local(root: Path, settings: TrackingSettings) -> Tracker:
+        given.append(settings)
+        return Tracker(root, TrackingSettings())  # stands for the server
+
+    monkeypatch.setattr(delivery, "Tracker", local)
+    address = unsent.replace("://", "://ann:secret@")
+    assert track(INFO.name, str(storage), address).model is not None
+    assert [settings.uri for settings in given] == [address]
+    assert json.loads((folder / RESULT).read_bytes())["model"]["version"] == 1
 
 
 def test_a_server_that_is_still_away_is_told(unsent: str, storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
