@@ -47,6 +47,16 @@ def model_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "model"
 
 
+def check_bundle(path: Path) -> None:
+    """Whether `path` is what `register` takes.
+
+    Raises:
+        ModelError: it is no bundle.
+    """
+    if not is_bundle(path):
+        raise ModelError(f"Only a bundle can be registered; {path} is none.")
+
+
 def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy: float | None = None) -> Registered:
     """Copy a bundle to the artifacts of `run` and make it the next version of the model `name`, its `candidate`.
 
@@ -57,8 +67,7 @@ def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy:
         ModelError: `bundle_path` is no bundle.
         ClusterError, StorageError: MLflow can't take it.
     """
-    if not is_bundle(bundle_path):
-        raise ModelError(f"Only a bundle can be registered; {bundle_path} is none.")
+    check_bundle(bundle_path)
     client, name = tracker.client, model_name(name)
     digest = hashlib.sha256((bundle_path / CHECKSUMS).read_bytes()).hexdigest()
     with told(tracker.uri), quiet():
