@@ -139,6 +139,6 @@ def _register_left(tracker: Tracker, folder: Path, elsewhere: bool) -> Registere
         raise ClusterError(unsent)
     if elsewhere:
         return made
-    model = {**known, "name": made.name, "version": made.version, "alias": made.alias}
-    write_atomic(folder / RESULT, json.dumps({**result, "model": model, "unsent": None}, indent=1).encode())
+    now = {"name": made.name, "version": made.version, "alias": made.alias, "champion": made.champion}
+    write_atomic(folder / RESULT, json.dumps({**result, "model": {**known, **now}, "unsent": None}, indent=1).encode())
     return made

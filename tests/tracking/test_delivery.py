@@ -47,7 +47,7 @@ def test_what_is_left_is_sent_once_and_the_model_registered(unsent: str, storage
     assert (first.model.name, first.model.version) == ("pets", 1)
     assert resolve("models:/pets/1", storage).is_dir()
     document = json.loads((storage / "studies" / INFO.name / RESULT).read_bytes())
-    assert (document["model"]["version"], document["unsent"]) == (1, None)
+    assert (document["model"]["version"], document["model"]["champion"], document["unsent"]) == (1, None, None)
     again = track(INFO.name, str(storage))
     assert (again.sent, again.records, again.run, again.model) == (0, first.records, first.run, None)
 
