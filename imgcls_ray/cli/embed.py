@@ -54,8 +54,11 @@ def embed(
     from imgcls_ray.embeddings.files import FileFormat
     from imgcls_ray.inference.base import EngineChoice, Precision
     from imgcls_ray.inference.choice import check_choice
+    from imgcls_ray.jobs.places import check_absolute
     from imgcls_ray.models import find_backbone
 
+    check_absolute("data", data)
+    check_absolute("output folder", out)
     out = out.expanduser().resolve()
     kind: FileFormat = _one_of("--format", file_format, get_args(FileFormat))
     by: EngineChoice = _one_of("--engine", engine, get_args(EngineChoice))

@@ -1,6 +1,7 @@
 """What a study leaves for MLflow at its end, and what could not be left there then."""
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,16 +9,17 @@ from typing import Any
 
 from imgcls_ray.config import RunSettings, load_settings
 from imgcls_ray.data.files import write_atomic
-from imgcls_ray.errors import ClusterError, StorageError
+from imgcls_ray.errors import ClusterError, ImgclsError, StorageError
 from imgcls_ray.pipeline.plan import SETTINGS
 from imgcls_ray.pipeline.promotion import promote_first
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.record import RESULT, known_study
 from imgcls_ray.storage import Storage
+from imgcls_ray.tracking.client import first_line
 from imgcls_ray.tracking.location import hide, resolve_uri
 from imgcls_ray.tracking.moves import CHAMPION
 from imgcls_ray.tracking.outbox import OUTBOX
-from imgcls_ray.tracking.registry import Registered, register
+from imgcls_ray.tracking.registry import Registered, check_bundle, register
 from imgcls_ray.tracking.tracker import Tracker
 from imgcls_ray.tracking.versions import Versions
 
@@ -64,8 +66,8 @@ def deliver(
     """Wait until a study is recorded, and register its bundle as the next version of the model `name`, its candidate.
 
     The first one becomes the champion at once, if it passes the gates that need no rival. Where MLflow does not answer,
-    or not to the end, there is no version, but a sentence on what to do. `tell` hears that it waits, and of the first
-    champion. `accuracy` is that on the test split.
+    or not to the end, or its store of files will not have the bundle, there is no version, but a sentence on what to
+    do. `tell` hears that it waits, and of the first champion. `accuracy` is that on the test split.
     """
     try:
         tracker.flush(tell)
@@ -74,8 +76,11 @@ def deliver(
     try:
         made = register(tracker, bundle, name, tracker.run_id, accuracy)
         first = promote_first(Versions(tracker.storage, tracker.uri), made)
-    except (ClusterError, StorageError) as error:
-        return None, f"The model is not registered ({error}); {tracker.later}."
+    except Exception as error:  # a store of files raises what its library does, and the study is complete without it
+        logging.getLogger(__name__).debug("not registered", exc_info=True)
+        why = str(error) if isinstance(error, ImgclsError) else first_line(error)
+        sentences = (f"The model is not registered ({why.rstrip('.')}); {tracker.later}.", tracker.refusals())
+        return None, " ".join(sentence for sentence in sentences if sentence)
     if first and tell:
         tell(first.sentence)
     return (replace(made, alias=CHAMPION) if first and first.promoted else made), tracker.refusals()
@@ -99,7 +104,8 @@ def track(
 
     Raises:
         StorageError: there is no such study, it is running, or it began before there were such records.
-        ClusterError: MLflow does not answer.
+        ClusterError: MLflow does not answer, or will not have the model.
+        ModelError: the study's bundle, which is to be registered, is gone.
     """
     root = Storage.open(storage)
     folder = root.study(study)
@@ -108,7 +114,8 @@ def track(
         raise StorageError(f"The study '{study}' has nothing for MLflow: its search has not begun, or is an old one.")
     own = load_settings(RunSettings, folder / SETTINGS).tracking
     given = own.model_copy(update={"uri": tracking_uri} if tracking_uri else {})
-    elsewhere = resolve_uri(root.root, given.uri) != resolve_uri(root.root, own.uri)
+    # The study's settings were written without a user.
+    elsewhere = hide(resolve_uri(root.root, given.uri)) != hide(resolve_uri(root.root, own.uri))
     with sole_driver(folder), Tracker(root.root, given) as tracker:
         outbox = tracker.begin(study)
         tracker.flush(tell)
@@ -125,12 +132,13 @@ def _register_left(tracker: Tracker, folder: Path, elsewhere: bool) -> Registere
     known = result["model"]
     if known["version"] is not None and not elsewhere:
         return None
+    check_bundle(Path(known["bundle"]))
     accuracy = result.get("test", {}).get("accuracy")
     made, unsent = deliver(tracker, Path(known["bundle"]), known["name"], accuracy=accuracy)
     if made is None:
         raise ClusterError(unsent)
     if elsewhere:
         return made
-    model = {**known, "version": made.version, "alias": made.alias}
-    write_atomic(folder / RESULT, json.dumps({**result, "model": model, "unsent": None}, indent=1).encode())
+    now = {"name": made.name, "version": made.version, "alias": made.alias, "champion": made.champion}
+    write_atomic(folder / RESULT, json.dumps({**result, "model": {**known, **now}, "unsent": None}, indent=1).encode())
     return made

@@ -10,6 +10,7 @@ from imgcls_ray.data.earlier import read_earlier
 from imgcls_ray.data.preprocess import Preprocessed, key_of, preprocess
 from imgcls_ray.data.sources import SPLITS, list_source
 from imgcls_ray.jobs.connection import cluster
+from imgcls_ray.jobs.places import check_absolute
 from imgcls_ray.reports.data import DataReport
 from imgcls_ray.reports.page import REPORT, write_data_report
 
@@ -59,6 +60,8 @@ def ingest(
         InputError: the data, the settings or the place can't be used.
     """
     settings = settings or PreprocessSettings()
+    check_absolute("data", data)
+    check_absolute("output folder", out)
     out = Path(out).expanduser().resolve()
     read_earlier(out, key_of(settings))  # whether the place can be used, before anything is unpacked there
     source = list_source(data, settings.source, unpack=out / UNPACKED)

@@ -7,6 +7,7 @@ from imgcls_ray.data.augmentation import Augmented, AugmentSettings, augment
 from imgcls_ray.data.augmentation.job import check_earlier
 from imgcls_ray.errors import SettingsError
 from imgcls_ray.jobs.connection import cluster
+from imgcls_ray.jobs.places import check_absolute
 
 
 def split(
@@ -26,7 +27,7 @@ def split(
         InputError: the data, the settings or the place can't be used.
     """
     settings = settings or ArrangeSettings()
-    out = Path(out).expanduser().resolve()
+    out = _place(data, out)
     source = list_pictures(data, out, settings, way)
     with cluster(address):
         return arrange(source, out, settings, way, progress)
@@ -49,7 +50,7 @@ def split_and_augment(
         InputError: the data, the settings or the place can't be used.
     """
     settings = settings or ArrangeSettings()
-    out = Path(out).expanduser().resolve()
+    out = _place(data, out)
     if way == "move":
         raise SettingsError("Augmentation leaves the originals where they are; 'imgcls split --move' moves them.")
     check_earlier(out, copies, settings.seed)
@@ -62,3 +63,10 @@ def split_and_augment(
     with cluster(address):
         arranged = arrange(source, out, settings, way, progress)
         return augment(arranged, copies, settings.seed, progress)
+
+
+def _place(data: str, out: Path) -> Path:
+    """`out`, absolute; a job must have named it so, and the data."""
+    check_absolute("data", data)
+    check_absolute("output folder", out)
+    return Path(out).expanduser().resolve()

@@ -12,7 +12,8 @@ from imgcls_ray.data.manifest import MANIFEST
 from imgcls_ray.data.preprocess import Preprocessed, open_preprocessed
 from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.errors import SettingsError, StorageError, ending
-from imgcls_ray.jobs.connection import LOCAL, address_of, inside_job
+from imgcls_ray.jobs.connection import LOCAL, address_of
+from imgcls_ray.jobs.places import check_absolute
 from imgcls_ray.models import BACKBONES, SCRATCH, Weights, find_backbone, is_bundled, placed
 from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.loading import load_space
@@ -23,6 +24,7 @@ from imgcls_ray.search.second import check_second
 from imgcls_ray.search.space import SearchSpace
 from imgcls_ray.storage import Storage, folder_name
 from imgcls_ray.tracking.location import check_reachable, resolve_uri
+from imgcls_ray.tracking.registry import model_name
 from imgcls_ray.training.job import Input
 from imgcls_ray.training.weighting import class_weights
 
@@ -102,7 +104,8 @@ class Plan:
     @property
     def model_name(self) -> str:
         """Its name in the model registry."""
-        return self.settings.tracking.model_name or folder_name(self.name)
+        given = self.settings.tracking.model_name
+        return model_name(given) if given else folder_name(self.name)
 
     @property
     def resolved(self) -> RunSettings:
@@ -120,7 +123,9 @@ def make_plan(settings: RunSettings) -> Plan:
         InputError: the data, the search space, the weights or the storage can't be used.
         ClusterError: the tracking server does not answer.
     """
-    _check_job(settings)
+    named = "storage" in settings.model_fields_set
+    check_absolute("storage", settings.storage if named else None, "add --storage DIR")
+    check_absolute("data", settings.data)
     _check_size(settings)
     storage = Storage.open(settings.storage)
     prepared = open_preprocessed(Path(settings.data).expanduser().resolve()) if is_prepared(settings.data) else None
@@ -222,20 +227,6 @@ def _study(plan: Plan) -> str:
             "with --study."
         )
     return name
-
-
-def _check_job(settings: RunSettings) -> None:
-    """A job's own folder is a copy that Ray makes and deletes: data is not read from there, and no result is kept."""
-    if not inside_job():
-        return
-    storage = settings.storage if "storage" in settings.model_fields_set else None
-    for name, given, way in (("storage", storage, "add --storage DIR"), ("data", settings.data, "write it out")):
-        absolute = given is not None and Path(given.removeprefix("file://")).expanduser().is_absolute()
-        if not absolute and "://" not in (given or ""):
-            raise SettingsError(
-                f"Inside a Ray job the {name} must be named as an absolute path that every node sees; received "
-                f"{'none' if given is None else repr(given)}: {way}."
-            )
 
 
 def _check_size(settings: RunSettings) -> None:

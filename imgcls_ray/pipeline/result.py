@@ -102,6 +102,7 @@ class RunResult:
                 "name": self.name,
                 "version": self.model.version if self.model else None,
                 "alias": self.model.alias if self.model else None,
+                "champion": self.model.champion if self.model else None,
                 "bundle": self.bundle,
                 "report": self.model_report,
             },

@@ -21,6 +21,7 @@ from imgcls_ray.pipeline.promotion import Promotion, PromotionSettings, promote
 from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.record import FINGERPRINT, known_study, read_record
 from imgcls_ray.storage import Storage, writing
+from imgcls_ray.tracking import ledger
 from imgcls_ray.tracking.moves import CHAMPION
 from imgcls_ray.tracking.versions import Versions
 
@@ -38,6 +39,8 @@ class UpdateResult:
     promotion: Promotion | None = None
     """None also where it was the champion already: the first one, or by an update that was cut off after that."""
     interrupted: bool = False
+    unjudged: str | None = None
+    """Why its model was not judged, in a sentence; None where it was, or is the champion already."""
 
     @property
     def sentence(self) -> str:
@@ -46,6 +49,8 @@ class UpdateResult:
             return f"Nothing is new since {self.continued_from}: {self.pictures.used} pictures, nothing was done."
         if self.interrupted:
             return f"{self.pictures}: interrupted; the same command goes on from here."
+        if self.unjudged:
+            return f"{self.pictures}: {self.unjudged}"
         if self.promotion is None:
             model = self.run["model"]
             return f"{self.pictures}: models:/{model['name']}/{model['version']} is the champion."
@@ -61,6 +66,7 @@ class UpdateResult:
             "interrupted": self.interrupted,
             "run": self.run,
             "promotion": self.promotion.to_json() if self.promotion else None,
+            "unjudged": self.unjudged,
             "sentence": self.sentence,
         }
 
@@ -84,7 +90,7 @@ def update(settings: UpdateSettings, listener: RunListener | None = None) -> Upd
         cut_off = begun if begun and begun.searched else None
         judged, hindrance = None, None
         try:
-            judged = _judge(storage, settings, cut_off, listener) if cut_off else None
+            judged = _judge(storage, settings, cut_off, listener, taken_up=True) if cut_off else None
         except (DataError, ModelError) as error:  # which need not keep tonight's pictures from being learned from
             hindrance = error
             listener.step_ended(f"not judged: {error}")
@@ -117,7 +123,7 @@ def _searched(
         if record and set(record.parts.get(FINGERPRINT, "").split()) not in (set(), now):
             begun.write(done=True)  # it was begun with other pictures than there are by now
             begun = begin(storage, plan.name, plan.place, last, instead=begun)
-        result = run(_taken_up(begun, asked), listener)
+        result = run(_taken_up(begun, asked, settings.tracking_uri), listener)
     if result.study.interrupted:
         pictures = begun.pictures(Path(result.data))
         return UpdateResult(last, pictures, begun.folder.name, result.to_json(), interrupted=True)
@@ -157,28 +163,59 @@ def _fingerprints(plan: Plan) -> set[str]:
     return found
 
 
-def _taken_up(begun: Begun, asked: RunSettings) -> RunSettings:
-    """The settings of the search: those that it began with where it was cut off."""
+def _taken_up(begun: Begun, asked: RunSettings, uri: str | None) -> RunSettings:
+    """The settings of the search: those that it began with where it was cut off.
+
+    `uri` is the tracking address that was given to this update: what was kept of an earlier one has no user in it.
+    """
     if not (begun.folder / JOURNAL).exists():
         return asked.model_copy(update={"study": begun.folder.name})
     first = load_settings(RunSettings, begun.folder / SETTINGS)
-    return first.model_copy(update={"resume": True, "storage": asked.storage, "address": asked.address})
+    tracking = first.tracking.model_copy(update={"uri": uri} if uri else {})
+    places = {"storage": asked.storage, "address": asked.address}
+    return first.model_copy(update={"resume": True, "tracking": tracking, **places})
 
 
-def _judge(storage: Storage, settings: UpdateSettings, begun: Begun, listener: RunListener) -> UpdateResult:
-    """Promote what the finished search registered, if the gates let it."""
+def _judge(
+    storage: Storage, settings: UpdateSettings, begun: Begun, listener: RunListener, taken_up: bool = False
+) -> UpdateResult:
+    """Promote what the finished search registered, if the gates let it; one `taken_up`, if nothing is decided yet."""
     document = result_of(storage, begun.folder.name)
     uri = settings.tracking_uri or load_settings(RunSettings, begun.folder / SETTINGS).tracking.uri
     if document["model"]["version"] is None:  # MLflow did not answer when the search ended
         track(begun.folder.name, str(storage.root), uri, listener.study_told)
         document = result_of(storage, begun.folder.name)
     model = document["model"]
-    promotion = None
-    if Versions(storage.root, uri).aliases(model["name"]).get(CHAMPION) != model["version"]:
-        ref = f"{model['name']}/{model['version']}"
-        listener.step_started("promote", f"models:/{ref} through the gates")
-        promotion = promote(storage, ref, PromotionSettings(settings.gates), uri, move=settings.promote)
-        listener.step_ended(promotion.sentence)
+    promotion = unjudged = None
+    champion = Versions(storage.root, uri).aliases(model["name"]).get(CHAMPION)
+    if champion != model["version"]:
+        unjudged = _decided_since(storage, model, champion) if taken_up else None
+        if unjudged:
+            listener.step_ended(unjudged)
+        else:
+            ref = f"{model['name']}/{model['version']}"
+            listener.step_started("promote", f"models:/{ref} through the gates")
+            promotion = promote(storage, ref, PromotionSettings(settings.gates), uri, move=settings.promote)
+            listener.step_ended(promotion.sentence)
     begun.write(done=True)
     pictures = begun.pictures(Path(document["data"]))
-    return UpdateResult(begun.continued_from, pictures, begun.folder.name, document, promotion)
+    return UpdateResult(begun.continued_from, pictures, begun.folder.name, document, promotion, unjudged=unjudged)
+
+
+def _decided_since(storage: Storage, model: dict[str, Any], champion: int | None) -> str | None:
+    """What has been decided since a model was registered, and its promotion might undo; None where nothing has.
+
+    `model` is that of the study's result, `champion` the version of now.
+    """
+    own, ref = model["version"], f"{model['name']}/{model['version']}"
+    actions = [entry.action for entry in ledger.read(storage.root, model["name"]) if entry.version == own]
+    if actions:
+        what = "refused" if actions[-1] == "refuse" else "promoted"
+        return (
+            f"models:/{ref} is not judged again: it was {what} before; `imgcls promote {ref}` judges it all the same."
+        )
+    # Results of before do not say which version was the champion when they were registered.
+    if champion != model.get("champion", champion) or (champion or 0) > own:
+        since = f"version {champion} became the champion" if champion else "the champion was taken away"
+        return f"models:/{ref} is not judged: since it was registered {since}; `imgcls promote {ref}` judges it."
+    return None

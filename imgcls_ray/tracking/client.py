@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgcls_ray.config.saving import without_users
 from imgcls_ray.errors import ClusterError, ImgclsError, SettingsError, StorageError
 from imgcls_ray.tracking.location import ARTIFACTS, check_reachable, hide, is_server, sqlite_file
 
@@ -137,8 +138,8 @@ def told(uri: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first sentence of a library's message: the rest is a traceback or SQL."""
-    text = str(error).strip().splitlines()
+    """The first sentence of a library's message, without passwords: the rest is a traceback or SQL."""
+    text = str(without_users(str(error))).strip().splitlines()
     return (text[0] if text else type(error).__name__).strip()[:300]
 
 

@@ -48,11 +48,17 @@ def aliases_of(client: "MlflowClient", name: str) -> dict[str, int]:
 
 
 def recover(client: "MlflowClient", storage: Path, name: str) -> Entry | None:
-    """Finish a move that was cut off; the caller is `sole_mover`. Returns it, or None where there was none."""
+    """Finish a move that was cut off; the caller is `sole_mover`. Returns it, or None where there was none.
+
+    Where its version was deleted in between, which can't become the champion any more, it is undone.
+    """
     text = client.get_registered_model(name).tags.get(PENDING)
     if not text:
         return None
     entry = Entry.from_json(json.loads(text))
+    if not _is_there(client, name, entry.version):
+        _undo(client, entry)
+        return None
     _carry_out(client, storage, entry)
     return entry
 
@@ -63,8 +69,14 @@ def move(client: "MlflowClient", storage: Path, entry: Entry) -> Entry:
     The caller is `sole_mover`, has recovered, and has checked that the aliases are those that it decided by.
 
     Raises:
-        ModelError: another program that keeps another storage root moves the same model at this moment.
+        ModelError: the version was deleted meanwhile, or another program that keeps another storage root moves the same
+            model at this moment.
     """
+    if not _is_there(client, entry.model, entry.version):
+        raise ModelError(
+            f"Version {entry.version} of '{entry.model}' was deleted from the registry meanwhile, so nothing is moved: "
+            f"`imgcls models {entry.model}` lists those that are left."
+        )
     client.set_registered_model_tag(entry.model, PENDING, _short(entry))
     theirs = Entry.from_json(json.loads(client.get_registered_model(entry.model).tags[PENDING]))
     if theirs.id != entry.id:
@@ -87,7 +99,7 @@ def shifts(before: dict[str, int], after: dict[str, int]) -> tuple[Shift, ...]:
 def _carry_out(client: "MlflowClient", storage: Path, entry: Entry) -> None:
     # `previous` first: whenever it is cut off there is a champion, and what it takes the place of is in the tag.
     for alias, version in ((PREVIOUS, entry.previous), (CHAMPION, entry.champion)):
-        if version is not None and aliases_of(client, entry.model).get(alias) != version:
+        if aliases_of(client, entry.model).get(alias) != version and _is_there(client, entry.model, version):
             client.set_registered_model_alias(entry.model, alias, str(version))
     if aliases_of(client, entry.model).get(CANDIDATE) == entry.version:
         client.delete_registered_model_alias(entry.model, CANDIDATE)
@@ -96,14 +108,46 @@ def _carry_out(client: "MlflowClient", storage: Path, entry: Entry) -> None:
     client.delete_registered_model_tag(entry.model, PENDING)
 
 
+def _undo(client: "MlflowClient", entry: Entry) -> None:
+    """Put back what the move has changed, as far as those versions are still there. Done twice, it changes nothing."""
+    before = {shift.before: shift.version for shift in entry.moved}
+    now = aliases_of(client, entry.model)
+    if CHAMPION not in now and _is_there(client, entry.model, before.get(CHAMPION)):
+        client.set_registered_model_alias(entry.model, CHAMPION, str(before[CHAMPION]))
+    now = aliases_of(client, entry.model)
+    if now.get(PREVIOUS) in (None, now.get(CHAMPION)):
+        if _is_there(client, entry.model, before.get(PREVIOUS)):
+            client.set_registered_model_alias(entry.model, PREVIOUS, str(before[PREVIOUS]))
+        elif PREVIOUS in now:
+            client.delete_registered_model_alias(entry.model, PREVIOUS)
+    client.delete_registered_model_tag(entry.model, PENDING)
+
+
+def _is_there(client: "MlflowClient", name: str, version: int | None) -> bool:
+    """Whether a model has this version: who looks after models in MLflow's pages may delete one at any moment."""
+    from mlflow.exceptions import MlflowException
+
+    if version is None:
+        return False
+    try:
+        client.get_model_version(name, str(version))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
+
+
 def tell_versions(client: "MlflowClient", entry: Entry) -> None:
     """Leave on the versions themselves what the log says of them, for who looks at them in MLflow's pages."""
     why = f": {entry.reason}" if entry.reason else ""
     forced = ", against the gates" if entry.forced else ""
     for shift in entry.moved:
+        if not _is_there(client, entry.model, shift.version):
+            continue
         text = f"{shift.before} -> {shift.after} by {entry.who} at {entry.at} ({entry.action}{forced}){why}"
         client.set_model_version_tag(entry.model, str(shift.version), MOVED, plain(text))
-    if entry.gates:
+    if entry.gates and _is_there(client, entry.model, entry.version):
         client.set_model_version_tag(entry.model, str(entry.version), GATES, _gates(entry))
 
 

@@ -16,7 +16,7 @@ from imgcls_ray.errors import ModelError, StorageError, nearest
 from imgcls_ray.tracking.client import connect, quiet, told
 from imgcls_ray.tracking.flavour import BUNDLE, write_flavour
 from imgcls_ray.tracking.location import ARTIFACTS, hide, resolve_uri
-from imgcls_ray.tracking.moves import CANDIDATE, ORDER
+from imgcls_ray.tracking.moves import CANDIDATE, CHAMPION, ORDER
 from imgcls_ray.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Registered:
     version: int
     alias: str | None
     """`champion`, `previous` or `candidate`; None where another version has taken its place."""
+    champion: int | None = None
+    """The champion when it was registered; None where there was none."""
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.name}@{self.alias}" if self.alias else f"{SCHEME}{self.name}/{self.version}"
@@ -45,6 +47,16 @@ class Registered:
 def model_name(text: str) -> str:
     """`text` as a name the registry takes: what is not a letter, digit, `.`, `_` or `-` becomes `-`."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "model"
+
+
+def check_bundle(path: Path) -> None:
+    """Whether `path` is what `register` takes.
+
+    Raises:
+        ModelError: it is no bundle.
+    """
+    if not is_bundle(path):
+        raise ModelError(f"Only a bundle can be registered; {path} is none.")
 
 
 def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy: float | None = None) -> Registered:
@@ -57,8 +69,7 @@ def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy:
         ModelError: `bundle_path` is no bundle.
         ClusterError, StorageError: MLflow can't take it.
     """
-    if not is_bundle(bundle_path):
-        raise ModelError(f"Only a bundle can be registered; {bundle_path} is none.")
+    check_bundle(bundle_path)
     client, name = tracker.client, model_name(name)
     digest = hashlib.sha256((bundle_path / CHECKSUMS).read_bytes()).hexdigest()
     with told(tracker.uri), quiet():
@@ -77,7 +88,7 @@ def register(tracker: Tracker, bundle_path: Path, name: str, run: str, accuracy:
         if alias is None and number > max((aliases.get(alias, 0) for alias in ORDER), default=0):
             client.set_registered_model_alias(name, CANDIDATE, str(number))
             alias = CANDIDATE
-    return Registered(name, number, alias)
+    return Registered(name, number, alias, aliases.get(CHAMPION))
 
 
 def _upload(client: "MlflowClient", bundle_path: Path, run: str) -> str:

@@ -25,6 +25,9 @@ FINAL_CODES = frozenset(
         "NOT_IMPLEMENTED",
     }
 )
+LATER_STATUS = frozenset({401, 403, 404, 407, 408, 425, 429})
+"""What a store of files answers (HTTP) to who may be let in tomorrow, is too fast, or reached a proxy whose server is
+away. Any other 4xx is about the file, such as 413, which is one over a limit."""
 REFUSALS = 3
 """So often a record is refused until it is left out: when two writers add one data set at once, MLflow tells the second
 that this is a bad request."""
@@ -150,4 +153,7 @@ def _is_final(error: Exception) -> bool:
     cause = error.__cause__ if isinstance(error, ClusterError | StorageError) else error
     if isinstance(cause, MlflowException):
         return cause.error_code in FINAL_CODES
+    status = getattr(getattr(cause, "response", None), "status_code", None)  # of requests' HTTPError, an OSError too
+    if status is not None:
+        return 400 <= status < 500 and status not in LATER_STATUS
     return not isinstance(cause, SQLAlchemyError | OSError | HTTPException)

@@ -43,6 +43,17 @@ def test_a_request_that_can_not_be(imgcls: Call, tmp_path: Path, words: tuple[st
 
 
 @pytest.mark.usefixtures("nothing_starts")
+def test_inside_a_job_places_are_absolute(imgcls: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = make_set(tmp_path / "set")
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    monkeypatch.chdir(tmp_path)
+    said = imgcls("embed", found.path, "--out", "out", *SMALL)
+    assert "the output folder must be named as an absolute path that every node sees; received 'out'" in said.sentence
+    assert "the data must be named" in imgcls("embed", "set", "--out", tmp_path / "out", *SMALL).sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.usefixtures("nothing_starts")
 def test_data_that_is_not_there_or_damaged(imgcls: Call, tmp_path: Path) -> None:
     found = make_set(tmp_path / "set")
     with (found.path / "train-00000.h5").open("r+b") as file:

@@ -61,7 +61,7 @@ def test_run_prints_one_document_with_all_that_is_promised(document: dict[str, A
     assert {"accuracy", "f1_macro"} <= set(document["test"])
     assert document["images"] == {"found": 61, "used": 60, "rejected": 1, "duplicates": 0}
     assert set(document["seconds"]) == {"preprocess", "embed", "search", "evaluate", "total"}
-    assert set(document["model"]) == {"name", "version", "alias", "bundle", "report"}
+    assert set(document["model"]) == {"name", "version", "alias", "champion", "bundle", "report"}
     assert (document["trials"], document["failed"], document["workers"]) == (2, 0, 1)
     assert Path(document["model"]["bundle"]).is_relative_to(place / "imgcls-runs")
 

@@ -6,21 +6,26 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from imgcls_ray import api
-from imgcls_ray.config import UpdateSettings
+from imgcls_ray.config import RunSettings, TrackingSettings, UpdateSettings
+from imgcls_ray.config.saving import write_settings
 from imgcls_ray.errors import DataError, StorageError
 from imgcls_ray.pipeline import promotion, update
 from imgcls_ray.pipeline.begun import UPDATE, Begun, Pictures
 from imgcls_ray.pipeline.listener import RunListener
-from imgcls_ray.pipeline.promotion import PromotionSettings, promote
+from imgcls_ray.pipeline.plan import SETTINGS
+from imgcls_ray.pipeline.promotion import Promotion, PromotionSettings, promote
 from imgcls_ray.pipeline.update import UpdateResult
+from imgcls_ray.search.journal import JOURNAL
 from imgcls_ray.search.record import FINGERPRINT, RESULT, StudyRecord
 from imgcls_ray.storage import Storage
+from imgcls_ray.tracking import ledger
 from imgcls_ray.tracking.gates import Contest, Judgement
 from imgcls_ray.tracking.versions import Versions
 from tests.conftest import picture, write_tree
@@ -117,6 +122,18 @@ def test_an_update_that_is_cut_off_twice_is_taken_up(home: Path, monkeypatch: py
     assert "Nothing is new" in update.update(settings(home)).sentence
 
 
+def test_one_that_is_taken_up_has_the_user_of_its_tracking_address(tmp_path: Path) -> None:
+    """Its settings were written without; where no address is given, it goes on where it began."""
+    begun = Begun(tmp_path, "/flowers", "first")
+    (tmp_path / JOURNAL).touch()
+    began = RunSettings(data="/flowers", tracking=TrackingSettings(uri="http://ann:secret@host", model_name="roses"))
+    write_settings(tmp_path / SETTINGS, began)
+    asked = RunSettings(data="/flowers", storage="/runs")
+    again = update._taken_up(begun, asked, "http://ann:secret@host")
+    assert (again.resume, again.storage, again.tracking) == (True, "/runs", began.tracking)
+    assert update._taken_up(begun, asked, None).tracking.uri == "http://host"
+
+
 def test_a_model_that_can_not_be_judged_keeps_no_pictures_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an update that was cut off before its gates; a test picture of it is gone since."""
     folder = home / "runs" / "studies" / "cut-off"
@@ -125,7 +142,7 @@ def test_a_model_that_can_not_be_judged_keeps_no_pictures_out(home: Path, monkey
     cut_off = Begun(folder, str(home / "flowers"), "first")
     cut_off.write(done=False)
 
-    def can_not(*_given: Any) -> None:
+    def can_not(*_given: Any, **_named: Any) -> None:
         raise DataError("it is gone.")
 
     monkeypatch.setattr(update, "newest_finished", lambda *_: "flowers")
@@ -142,6 +159,54 @@ def test_a_model_that_can_not_be_judged_keeps_no_pictures_out(home: Path, monkey
     assert update.update(settings(home)).pictures.new == 1
     assert json.loads((folder / UPDATE).read_text())["done"]
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "actions", "why"),
+    [
+        ({"champion": 1}, 1, (), None),
+        ({"champion": 1}, 3, (), "since it was registered version 3 became the champion; `imgcls promote flowers/2`"),
+        ({"champion": 1}, None, (), "since it was registered the champion was taken away"),
+        ({"champion": 1}, 1, ("promote", "rollback"), "not judged again: it was promoted before"),
+        ({"champion": 1}, 1, ("refuse",), "not judged again: it was refused before"),
+        ({}, 1, (), None),
+        ({}, 3, (), "version 3 became the champion"),
+    ],
+    ids=["nothing", "another", "none", "undone", "refused", "nothing, an old result", "another, an old result"],
+)
+def test_one_that_was_cut_off_undoes_nothing_that_was_decided_since(
+    then: dict[str, int],
+    now: int | None,
+    actions: tuple[ledger.Action, ...],
+    why: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Version 2 was registered when 1 was the champion; the update was killed before it was judged, or after."""
+    begun = Begun(tmp_path / "studies" / "cut-off", "/flowers", "first")
+    begun.folder.mkdir(parents=True)
+    model = {"name": "flowers", "version": 2, **then}
+    (begun.folder / RESULT).write_text(json.dumps({"model": model, "data": "/set"}))
+    for action in actions:
+        ledger.note(tmp_path, ledger.Entry("flowers", action, 2 if action != "rollback" else 1, now, None))
+    judged: list[str] = []
+
+    def promoted(_storage: Storage, ref: str, *_given: object, **_named: object) -> Promotion:
+        judged.append(ref)
+        return Promotion("flowers", 2, now, (Judgement("metric", "passed", "Equal.", 0.9, 0.9),), None)
+
+    aliases = {} if now is None else {"champion": now}
+    monkeypatch.setattr(update, "Versions", lambda *_: SimpleNamespace(aliases=lambda _: aliases))
+    monkeypatch.setattr(update, "promote", promoted)
+    monkeypatch.setattr(Begun, "pictures", lambda *_: Pictures(1, 0, 5))
+    asked = UpdateSettings(data="/flowers", tracking_uri="http://host")
+    found = update._judge(Storage(tmp_path), asked, begun, RunListener(), taken_up=True)
+    assert judged == ([] if why else ["flowers/2"])
+    assert (why or "passes all gates") in found.sentence
+    assert found.to_json()["unjudged"] == found.unjudged
+    assert json.loads((begun.folder / UPDATE).read_text())["done"]
+    update._judge(Storage(tmp_path), asked, begun, RunListener())  # what this very update has searched is judged
+    assert judged[-1:] == ["flowers/2"]
 
 
 def test_it_may_leave_the_model_a_candidate(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

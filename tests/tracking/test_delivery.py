@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from requests import HTTPError, Response
 
 from imgcls_ray.config import RunSettings, TrackingSettings
 from imgcls_ray.config.saving import write_settings
-from imgcls_ray.errors import ClusterError, StorageError
+from imgcls_ray.errors import ClusterError, ModelError, StorageError
+from imgcls_ray.pipeline import delivery
 from imgcls_ray.pipeline.delivery import deliver, track
 from imgcls_ray.search.journal import sole_driver
 from imgcls_ray.search.record import RESULT, StudyRecord
@@ -45,7 +47,7 @@ def test_what_is_left_is_sent_once_and_the_model_registered(unsent: str, storage
     assert (first.model.name, first.model.version) == ("pets", 1)
     assert resolve("models:/pets/1", storage).is_dir()
     document = json.loads((storage / "studies" / INFO.name / RESULT).read_bytes())
-    assert (document["model"]["version"], document["unsent"]) == (1, None)
+    assert (document["model"]["version"], document["model"]["champion"], document["unsent"]) == (1, None, None)
     again = track(INFO.name, str(storage))
     assert (again.sent, again.records, again.run, again.model) == (0, first.records, first.run, None)
 
@@ -59,6 +61,64 @@ def test_another_address_gets_all_of_it_once(unsent: str, storage: Path, empty: 
     assert first.model == again.model
     document = json.loads((storage / "studies" / INFO.name / RESULT).read_bytes())
     assert document["model"]["version"] is None, "where it was to be recorded it is still missing"
+
+
+def test_an_address_with_a_user_is_where_the_study_was_to_be_recorded(
+    unsent: str, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user is kept in no file, so it is given again."""
+    folder = storage / "studies" / INFO.name
+    write_settings(folder / "settings.yaml", RunSettings(data="/pictures", tracking=TrackingSettings(uri=unsent)))
+    given: list[TrackingSettings] = []
+
+    def local(root: Path, settings: TrackingSettings) -> Tracker:
+        given.append(settings)
+        return Tracker(root, TrackingSettings())  # stands for the server
+
+    monkeypatch.setattr(delivery, "Tracker", local)
+    address = unsent.replace("://", "://ann:secret@")
+    assert track(INFO.name, str(storage), address).model is not None
+    assert [settings.uri for settings in given] == [address]
+    assert json.loads((folder / RESULT).read_bytes())["model"]["version"] == 1
+
+
+def refusal(status: int) -> HTTPError:
+    response = Response()
+    response.status_code, response.url, response.reason = status, "http://ann:secret@files/model.keras", "Refused"
+    return HTTPError(f"{status} Client Error: Refused for url: {response.url}\n<html>", response=response)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (refusal(413), "413 Client Error: Refused for url: http://files/model.keras"),
+        (ModuleNotFoundError("No module named 'boto3'", name="boto3"), "needs the Python package boto3"),
+        (RuntimeError("An error occurred (AccessDenied)"), "An error occurred (AccessDenied)"),
+    ],
+    ids=["HTTP", "no boto3", "botocore"],
+)
+def test_a_bundle_that_the_store_of_files_refuses_costs_a_study_its_registration_only(
+    error: Exception, why: str, unsent: str, storage: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_given: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch, Tracker(storage, TrackingSettings()) as tracker:
+        patch.setattr(tracker.client, "log_artifacts", refused)
+        tracker.begin(INFO.name)
+        made, sentence = deliver(tracker, bundle, "pets")
+    assert made is None
+    assert sentence is not None
+    assert sentence.startswith("The model is not registered (")
+    assert why in sentence
+    assert sentence.endswith(f"; `imgcls track {INFO.name} --storage {storage}` sends them when it is there again.")
+    assert track(INFO.name, str(storage)).model is not None
+
+
+def test_a_bundle_that_is_gone_is_told(unsent: str, storage: Path, bundle: Path) -> None:
+    (bundle / "checksums.json").unlink()
+    with pytest.raises(ModelError, match="Only a bundle can be registered"):
+        track(INFO.name, str(storage))
 
 
 def test_a_server_that_is_still_away_is_told(unsent: str, storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,6 +145,48 @@ def patch_dying(patch: pytest.MonkeyPatch, client: Any, calls: int, after: bool)
         patch.setattr(client, step, dying(getattr(client, step)))
 
 
+def test_a_version_that_was_deleted_while_it_was_judged_is_not_moved(versions: Versions) -> None:
+    client: Any = versions._client
+    versions.promote("pets", 2, 1, [GATE])
+    client.delete_model_version("pets", "4")
+    with pytest.raises(ModelError, match=r"Version 4 of 'pets' was deleted .*: `imgcls models pets`"):
+        versions.promote("pets", 4, 2, [GATE])
+    assert versions.aliases("pets") == {"champion": 2, "previous": 1}
+    assert versions.refuse("pets", 4, [GATE], "slow").version == 4
+    assert versions.rollback("pets").champion == 1
+
+
+def test_a_cut_off_move_whose_version_is_deleted_is_undone(versions: Versions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it was cut off: eight calls write, as in the test above, and there is no candidate's alias to take."""
+    client: Any = versions._client
+    versions.promote("pets", 2, 1, [GATE])
+    before = versions.aliases("pets")
+    source = client.get_model_version("pets", "1").source
+    for calls in range(2, 9):
+        number = int(client.create_model_version("pets", source).version)
+        with monkeypatch.context() as patch:
+            patch_dying(patch, client, calls, after=False)
+            with pytest.raises(Killed):
+                versions.promote("pets", number, 2, [GATE])
+        client.delete_model_version("pets", str(number))
+        assert versions.aliases("pets") == before, calls
+        assert PENDING not in client.get_registered_model("pets").tags
+
+
+def test_a_cut_off_move_whose_old_champion_is_deleted_is_finished(
+    versions: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client: Any = versions._client
+    versions.promote("pets", 2, 1, [GATE])
+    with monkeypatch.context() as patch:
+        patch_dying(patch, client, 1, after=True)
+        with pytest.raises(Killed):
+            versions.promote("pets", 4, 2, [GATE])
+    client.delete_model_version("pets", "2")
+    assert versions.aliases("pets") == {"champion": 4, "previous": 1}
+    assert versions.rollback("pets").champion == 1
+
+
 def test_of_two_promotions_at_once_one_wins(versions: Versions) -> None:
     rivals = {2: Versions(versions.storage), 3: Versions(versions.storage)}
     refused: dict[int, str] = {}

@@ -24,7 +24,9 @@ def run(tracker: Tracker) -> str:
 def test_each_new_version_is_the_candidate(tracker: Tracker, bundle: Path, run: str) -> None:
     first = register(tracker, bundle, "pets", run, accuracy=0.91234)
     (bundle / "checksums.json").write_text('{"another": "model"}')
+    tracker.client.set_registered_model_alias("pets", "champion", "1")
     second = register(tracker, bundle, "pets", run)
+    assert (first.champion, second.champion) == (None, 1)
     assert (first.name, first.version, first.alias, str(first)) == ("pets", 1, "candidate", "models:/pets@candidate")
     assert (second.version, second.alias) == (2, "candidate")
     assert resolve("models:/pets/1", tracker.storage) != resolve("models:/pets/2", tracker.storage)

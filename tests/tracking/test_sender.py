@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from requests import HTTPError, Response
 
 from imgcls_ray.tracking.outbox import Outbox
 from imgcls_ray.tracking.record import Record
-from imgcls_ray.tracking.sender import Sender, trouble
+from imgcls_ray.tracking.sender import Sender, _is_final, trouble
 
 
 class FakeRuns:
@@ -44,6 +45,13 @@ def sender(folder: Path, runs: FakeRuns, opening: Callable[[], None] = lambda: N
 def fill(outbox: Outbox, count: int = 5) -> None:
     for number in range(count):
         outbox.add(Record(number, tags={"a": "b"}))
+
+
+def refused(status: int) -> HTTPError:
+    """What MLflow's client raises where a store of files answers so."""
+    response = Response()
+    response.status_code = status
+    return HTTPError(f"{status} Client Error", response=response)
 
 
 def test_no_call_touches_mlflow_in_the_callers_thread(tmp_path: Path) -> None:
@@ -129,7 +137,12 @@ def test_trouble_is_told_in_a_few_words(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [MlflowException("Changing param values is not allowed", INVALID_PARAMETER_VALUE), KeyError("surprise")]
+    "error",
+    [
+        MlflowException("Changing param values is not allowed", INVALID_PARAMETER_VALUE),
+        KeyError("surprise"),
+        refused(413),
+    ],
 )
 def test_an_error_that_stays_is_kept_and_the_rest_is_written(error: Exception, tmp_path: Path) -> None:
     def broken(record: Record) -> None:
@@ -143,3 +156,11 @@ def test_an_error_that_stays_is_kept_and_the_rest_is_written(error: Exception, t
     assert str(error.args[0]) in thread.errors[0]
     assert runs.written == [0, 2]
     thread.stop()
+
+
+@pytest.mark.parametrize(
+    ("status", "final"),
+    [(400, True), (413, True), (422, True), (401, False), (403, False), (404, False), (429, False), (503, False)],
+)
+def test_a_store_of_files_has_a_last_word_on_a_file_not_on_who_sends_it(status: int, final: bool) -> None:
+    assert _is_final(refused(status)) == final

@@ -1,0 +1,19 @@
+"""What a plan tells of a main job before it starts."""
+
+from pathlib import Path
+
+import pytest
+
+from imgcls_ray.config import RunSettings, SearchSettings, TrackingSettings
+from imgcls_ray.pipeline.plan import make_plan
+from tests.conftest import write_tree
+
+
+@pytest.mark.parametrize(("given", "name"), [("my flowers", "my-flowers"), ("roses", "roses"), (None, "data")])
+def test_a_model_has_the_name_that_it_gets_in_the_registry(given: str | None, name: str, tmp_path: Path) -> None:
+    """Else what the result names could not be promoted."""
+    data = write_tree(tmp_path / "data", classes=2, each=4)
+    tracking, search = TrackingSettings(model_name=given), SearchSettings(backbones=("cnn",))
+    plan = make_plan(RunSettings(data=str(data), storage=str(tmp_path / "runs"), tracking=tracking, search=search))
+    assert plan.model_name == name
+    assert plan.resolved.tracking.model_name == name
