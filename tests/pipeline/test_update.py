@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from imgcls_ray import api
-from imgcls_ray.config import RunSettings, TrackingSettings, UpdateSettings
+from imgcls_ray.config import RunSettings, TrackingSettings, UpdateSettings, load_settings
 from imgcls_ray.config.saving import write_settings
 from imgcls_ray.errors import DataError, StorageError
 from imgcls_ray.pipeline import promotion, update
@@ -85,9 +86,15 @@ def test_nothing_new_is_told_and_nothing_done(home: Path, monkeypatch: pytest.Mo
     assert [path for path in (home / "runs" / "studies").iterdir() if path.name[0] != "."] == before
 
 
-def test_files_that_were_only_touched_are_nothing_new(home: Path) -> None:
+def test_files_that_were_only_touched_are_nothing_new(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.utime(home / "flowers" / "class0" / "0.png", (1, 1))
+    file = next((home / "runs" / "studies").glob(f"*/{SETTINGS}"))
+    before, joined = file.read_text(), []
+    write_settings(file, load_settings(RunSettings, file).model_copy(update={"address": "head:6379"}))
+    monkeypatch.setattr(update, "cluster", lambda address: nullcontext(joined.append(address)))
     found = update.update(settings(home))
+    file.write_text(before)
+    assert joined == ["head:6379"], "the cluster of the study that it goes on from"
     assert found.study is None
     assert not list((home / "runs").glob(f"studies/*/{UPDATE}"))
 
