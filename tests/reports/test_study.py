@@ -110,6 +110,22 @@ def test_few_trials_tell_no_importance() -> None:
     assert study_report(made(LEAST)).importance_note is None
 
 
+def test_a_parameter_that_no_trial_with_a_value_has_gets_no_importance() -> None:
+    study = made(LEAST)
+    for state in ("running", "failed"):
+        trial = study.ask()
+        trial.suggest_float(f"of_one_that_{state}", 0, 1)
+        if state == "failed":
+            outcome = TrialOutcome(trial.number, "failed", None, TrialSettings(), 0, 1.0, {}, "no memory")
+            note_outcome(trial, outcome, 0.0)
+            study.tell(trial, 0.0)
+    report = study_report(study)
+    by_name = {one.name: one.importance for one in report.parameters}
+    assert by_name["of_one_that_running"] is by_name["of_one_that_failed"] is None
+    assert sum(value or 0 for value in by_name.values()) == pytest.approx(1)
+    page_of(study)
+
+
 def test_a_loss_is_better_when_it_is_lower() -> None:
     report = study_report(made(30, direction="minimize"))
     assert report.words == "validation loss"
