@@ -49,6 +49,20 @@ def test_few_pictures_that_contradict_each_other_change_nothing():
     assert calibrate(probabilities, labels, NAMES).temperature == 1
 
 
+@pytest.mark.parametrize("heat", [0.3, 1.0])
+@pytest.mark.parametrize("pictures", [60, 2000])
+def test_where_all_answers_are_right_probabilities_stay_below_one(pictures, heat):
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, len(NAMES), pictures)
+    powers = np.exp(heat * (rng.normal(0, 1.5, (pictures, len(NAMES))) + 14 * np.eye(len(NAMES))[labels]))
+    probabilities = powers / powers.sum(1, keepdims=True)
+    found = calibrate(probabilities, labels, NAMES)
+    doubt = 1 - found.apply(probabilities).max(1).mean()
+    assert (probabilities.argmax(1) == labels).all()
+    # About what one mistake in n + 2 is, and never nothing.
+    assert 0.3 / pictures < doubt < 1.5 / pictures
+
+
 def test_the_order_of_classes_stays_and_rows_add_up_to_one():
     probabilities, labels = _answers(2.5, 500)
     after = calibrate(probabilities, labels, NAMES).apply(probabilities)
