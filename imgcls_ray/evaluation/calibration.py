@@ -22,7 +22,7 @@ def calibrate(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, .
     ICML 2017, section 4.2); see `fit_temperature`. It stays 1 where, by cross-validation, one that was fitted makes the
     answers to other pictures worse, as can be with few of them. A threshold is the lowest probability at which the
     answers given were wrong in at most `risk` of the cases: an estimate from these pictures, and no guarantee for
-    others.
+    others. The classes that have none of their own share one, from their answers alone.
 
     Args:
         probabilities: softmax outputs (n, K).
@@ -44,7 +44,10 @@ def calibrate(probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, .
         for place, name in enumerate(names)
         if (answered == place).sum() * risk >= FEWEST_WRONG
     }
-    return Calibration(temperature, risk, threshold(highest, right, risk), own, len(labels))
+    # The general threshold is for the other classes: with the answers of these ones it would break their risk.
+    others = ~np.isin(answered, [place for place, name in enumerate(names) if name in own])
+    shared = others if others.any() else np.ones_like(others)
+    return Calibration(temperature, risk, threshold(highest[shared], right[shared], risk), own, len(labels))
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:

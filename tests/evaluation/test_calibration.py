@@ -116,6 +116,19 @@ def test_the_threshold_is_the_lowest_that_keeps_the_risk():
     assert few.class_thresholds == {}
 
 
+def test_classes_without_a_threshold_of_their_own_keep_the_risk_among_themselves():
+    # 190 right answers of a class with its own; 20 of others, of which the ten least sure are wrong.
+    highest = np.concatenate([np.full(190, 0.99), np.linspace(0.95, 0.6, 20)])
+    answered = np.array([0] * 190 + [1, 2] * 10)
+    probabilities = np.tile((1 - highest) / 2, (3, 1)).T
+    probabilities[np.arange(210), answered] = highest
+    labels = np.where(np.arange(210) < 200, answered, 0)
+    found = calibrate(probabilities, labels, ("a", "b", "c"))
+    assert list(found.class_thresholds) == ["a"]
+    given = (found.apply(probabilities).max(1) >= found.threshold)[190:]
+    assert given.sum() == 10
+
+
 def test_where_no_answer_is_right_none_is_given():
     found = calibrate(np.array([[0.9, 0.1]] * 3), np.array([1, 1, 1]), ("a", "b"))
     assert found.threshold > 1
