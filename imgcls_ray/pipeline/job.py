@@ -22,7 +22,7 @@ from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.pipeline.listener import RunListener
 from imgcls_ray.pipeline.plan import SETTINGS, Plan, is_prepared, make_plan
 from imgcls_ray.pipeline.result import RunResult, Seconds, StageResult
-from imgcls_ray.reports.page import REPORT, write_data_report
+from imgcls_ray.reports.page import REPORT, has_data_report, write_data_report
 from imgcls_ray.search.admission import check_defaults
 from imgcls_ray.search.journal import JOURNAL, LOCK, note_result, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyOutcome
@@ -349,7 +349,7 @@ def prepare(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
             f"{counts.used} of {counts.found} pictures ({counts.rejected} rejected, {counts.duplicates} duplicates)"
             + (", done before" if found.reused else "")
         )
-        if not found.reused or not (found.path / REPORT).is_file():
+        if not found.reused or not has_data_report(found.path):
             for sentence in write_data_report(found.path, plan.source.reader, plan.source.name).urgent:
                 listener.step_ended(sentence)
         _check_splits(plan, found)
