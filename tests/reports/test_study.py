@@ -15,7 +15,7 @@ from imgcls_ray.reports.study.shown import shown
 from imgcls_ray.search.journal import ASKED, RESULT, note_outcome, note_study, note_value
 from imgcls_ray.search.listener import TrialOutcome
 from imgcls_ray.search.space import FROM
-from tests.reports.studies import EPOCHS, SPACE, finished, made
+from tests.reports.studies import EPOCHS, INTERVAL, SPACE, finished, made
 from tests.reports.test_layout import NASTY, Page
 
 
@@ -124,6 +124,23 @@ def test_a_parameter_that_no_trial_with_a_value_has_gets_no_importance() -> None
     assert by_name["of_one_that_running"] is by_name["of_one_that_failed"] is None
     assert sum(value or 0 for value in by_name.values()) == pytest.approx(1)
     page_of(study)
+
+
+def test_a_trial_that_is_trained_again_is_not_called_the_defaults() -> None:
+    study = finished(made(1))
+    asked = study.user_attrs[ASKED]
+    note_study(study, ASKED, {**asked, "settings": {**asked["settings"], "from_trial": "pets-1/7"}})
+    alone = {"trial": 0, "value": INTERVAL, "gap": None}
+    certainty = {"figure": "accuracy", "pictures": 131, "trials": [alone], "defaults": alone}
+    note_study(study, RESULT, {**study.user_attrs[RESULT], "certainty": certainty})
+    report = study_report(study)
+    assert (report.repeats, report.defaults) == ("pets-1/7", None)
+    assert report.leader and report.leader.number == 0
+    _, page = page_of(study)
+    assert "defaults" not in page.text
+    assert "The model is made of trial pets-1/7 again." in page.text
+    assert "There is one trial, and nothing to compare it with" in page.text
+    assert "gives it an accuracy" in page.text
 
 
 def test_a_loss_is_better_when_it_is_lower() -> None:

@@ -38,6 +38,7 @@ def study_report(study: optuna.Study) -> StudyReport:
     result = study.user_attrs.get(RESULT, {})
     ensemble = result.get("ensemble") or {}
     settings = asked.get("settings", {})
+    repeats = settings.get("from_trial")
     objective = Objective(settings.get("search.objective", "val_accuracy"))
     second = second_of(settings.get("search.second_objective", "none"))
     importance, note = importances(study)
@@ -58,7 +59,8 @@ def study_report(study: optuna.Study) -> StudyReport:
         fixed=_fixed([row.params for row in table]),
         board=tuple(table[:BOARD]),
         leader=scored[0] if scored else None,
-        defaults=next((row for row in table if row.number == 0), None),
+        defaults=None if repeats else next((row for row in table if row.number == 0), None),
+        repeats=repeats,
         used=result.get("used"),
         joined=tuple(one["trial"] for one in ensemble["members"]) if ensemble.get("accepted") else (),
         ensemble=ensemble.get("sentence"),
