@@ -273,3 +273,17 @@ def test_what_the_thresholds_come_to_is_told() -> None:
     assert "let a person look at the unsure ones" in advice
     strict = advice_of(found, Calibration(1.0, 0.001, 0.4, {}, 50))["sure and unsure"]
     assert "Only 0.1 % wrong were asked for" in strict
+
+
+def test_sure_answers_that_are_mostly_wrong_and_none_at_all_are_told() -> None:
+    found = answered(3, each=60, gain=0.5)
+    every = model_report(told(Calibration(1.0, 0.05, 0.0, {}, 50)), found)
+    assert every.trust.operating.unsure == 0
+    (advice,) = (one for one in every.advice if one.about == "sure and unsure")
+    assert advice.level == "act"
+    assert advice.text.startswith("100 % of the pictures get a sure answer, and ")
+    assert "Only 5 % wrong were asked for" in advice.text
+    assert "sure and unsure" not in advice_of(answered(3, each=60, gain=14.0), Calibration(1.0, 0.05, 0.0, {}, 50))
+    none = advice_of(found, Calibration(1.0, 0.05, 2.0, {}, 50))["sure and unsure"]
+    assert none.startswith("No answer is marked sure: by the 50 pictures that the thresholds come from")
+    assert "sure and unsure" not in advice_of(found, Calibration(1.0, 0.05, 2.0, {}, 0))
