@@ -237,6 +237,15 @@ def test_names_of_others_are_text() -> None:
     assert NASTY in page.text
 
 
+def test_a_class_may_have_a_comma_in_its_name() -> None:
+    study = made(1)
+    asked = study.user_attrs[ASKED]
+    assert "<b>more</b>: 2 classes;" in page_of(study)[1].text  # of a journal that notes no number
+    data = {**asked["data"], "classes": "cat, tame, cat, wild, dog", "class_count": "3"}
+    note_study(study, ASKED, {**asked, "data": data})
+    assert "<b>more</b>: 3 classes;" in page_of(study)[1].text
+
+
 def test_files_are_written_and_again_equal(tmp_path: Path, study: optuna.Study) -> None:
     (tmp_path / PLOTS).mkdir()
     (tmp_path / PLOTS / "slice-gone.svg").write_text("of an earlier start")
