@@ -85,6 +85,7 @@ def _pays(probabilities: np.ndarray, labels: np.ndarray) -> bool:
 def _losses(known: np.ndarray, labels: np.ndarray, temperature: float, pictures: int) -> np.ndarray:
     """Log losses (n,) of logits (n, K) at a temperature, of labels smoothed as one mistake in `pictures` + 2."""
     share = 1 / (pictures + 2)
-    logarithms = np.log(np.maximum(tempered(known, temperature), _TINY))
+    logarithms = tempered(known, temperature)
+    np.log(np.maximum(logarithms, _TINY, out=logarithms), out=logarithms)  # in place: it is as large as the answers
     losses: np.ndarray = -(1 - share) * logarithms[np.arange(len(labels)), labels] - share * logarithms.mean(axis=1)
     return losses
