@@ -24,6 +24,10 @@ class PrecisionRecall:
         """The mean precision, each weighted with the recall that it adds: scikit-learn's `average_precision_score`."""
         return float(np.sum(np.diff(self.recall, prepend=0.0) * self.precision))
 
+    def summary(self, points: int) -> "Summary":
+        """What a report keeps of it."""
+        return Summary(self.average_precision, tuple(self.thinned(points)), self.at(np.linspace(0, 1, GRID)))
+
     def at(self, recall: np.ndarray) -> np.ndarray:
         """The best precision that can be had with at least these recalls."""
         best = np.maximum.accumulate(self.precision[::-1])[::-1]
@@ -34,6 +38,17 @@ class PrecisionRecall:
         chosen = np.unique(np.searchsorted(self.recall, np.linspace(0, 1, points) - 1e-12))
         rows = np.stack([self.recall, self.precision, self.threshold], axis=1)[chosen]
         return [(float(a), float(b), float(c)) for a, b, c in rows]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A curve in few numbers: of many classes and pictures the curves themselves would take gigabytes."""
+
+    average_precision: float
+    points: tuple[tuple[float, float, float], ...]
+    """(recall, precision, threshold), thinned out."""
+    best: np.ndarray
+    """(101,) the best precision that can be had with at least each recall from 0 to 1."""
 
 
 def precision_recall(scores: np.ndarray, positive: np.ndarray) -> PrecisionRecall | None:
@@ -52,11 +67,10 @@ def precision_recall(scores: np.ndarray, positive: np.ndarray) -> PrecisionRecal
     return PrecisionRecall(hits / positive.sum(), hits / given, scores[order][last].astype(np.float64))
 
 
-def mean_curve(curves: list[PrecisionRecall]) -> list[tuple[float, float]]:
+def mean_curve(curves: list[Summary]) -> list[tuple[float, float]]:
     """(recall, mean of the classes' best precisions) at 101 places; at least one curve."""
-    places = np.linspace(0, 1, GRID)
-    means = np.mean([curve.at(places) for curve in curves], axis=0)
-    return list(zip(places.tolist(), means.tolist(), strict=True))
+    means = np.mean([curve.best for curve in curves], axis=0)
+    return list(zip(np.linspace(0, 1, GRID).tolist(), means.tolist(), strict=True))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,11 @@ class Bin:
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> list[Bin]:
     """The reliability curve: how often answers of about each probability are right, in bins of equal width."""
-    highest, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    return curve_of(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
+
+
+def curve_of(highest: np.ndarray, right: np.ndarray, bins: int = BINS) -> list[Bin]:
+    """The same from the highest probability (n,) of each picture and whether the answer is right, bool (n,)."""
     inside_of = places(highest, bins)
     found = []
     for place in range(bins):

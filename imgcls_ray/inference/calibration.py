@@ -20,7 +20,8 @@ class Calibration:
     risk: float = RISK
     """Share of wrong answers among those that are given, on the pictures that the thresholds come from."""
     threshold: float = 0.0
-    """Answers whose probability is below it are `unsure`; above 1 where no threshold keeps the risk."""
+    """Answers whose probability is below it are `unsure`; above 1 where no threshold keeps the risk. It is for the
+    classes that are not in `class_thresholds`."""
     class_thresholds: dict[str, float] = field(default_factory=dict)
     """The same of classes that were answered often enough to have their own."""
     pictures: int = 0

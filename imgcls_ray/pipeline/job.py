@@ -7,22 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcls_ray import quiet
-from imgcls_ray.bundle.card import installed_versions
 from imgcls_ray.config import RunSettings, Size, flatten
 from imgcls_ray.config.saving import without_users, write_settings
 from imgcls_ray.data.files import first_missing, remove_empty, write_atomic
 from imgcls_ray.data.index import INDEX
 from imgcls_ray.data.preprocess import Preprocessed, preprocess, set_folder
-from imgcls_ray.data.sources import SPLITS
 from imgcls_ray.errors import DataError, InputError
 from imgcls_ray.evaluation.certainty import Certainty
 from imgcls_ray.evaluation.ensemble import Ensemble
 from imgcls_ray.evaluation.metrics import Metrics
 from imgcls_ray.jobs.connection import cluster
 from imgcls_ray.pipeline.listener import RunListener
+from imgcls_ray.pipeline.noting import conditions, describe
 from imgcls_ray.pipeline.plan import SETTINGS, Plan, is_prepared, make_plan
 from imgcls_ray.pipeline.result import RunResult, Seconds, StageResult
-from imgcls_ray.reports.page import REPORT, write_data_report
+from imgcls_ray.reports.page import REPORT, has_data_report, write_data_report
 from imgcls_ray.search.admission import check_defaults
 from imgcls_ray.search.journal import JOURNAL, LOCK, note_result, read_study, sole_driver
 from imgcls_ray.search.listener import Listeners, StudyInfo, StudyOutcome
@@ -199,9 +198,9 @@ def _search(
         plan.study,
         settings.search.trials,
         asked,
-        _describe(first),
+        describe(first),
         repeats=settings.from_trial,
-        conditions=_conditions(settings, resources),
+        conditions=conditions(settings, resources),
     )
     study = Study(
         info=info,
@@ -244,7 +243,7 @@ def _search(
         study.folder / SETTINGS,
         page,
         facts,
-        *_report(study, outcome, certainty, ensemble, metrics, len(bundle.labels)),
+        *_report(study, outcome, certainty, ensemble, winner),
     ]
     trial = None if used else outcome.best.number  # an ensemble's figures are of no single trial
     tracker.log_study(metrics, files, trial, tables)
@@ -257,19 +256,21 @@ def _report(
     outcome: StudyOutcome,
     certainty: Certainty | None,
     ensemble: Ensemble | None,
-    metrics: Metrics,
-    classes: int,
+    winner: "Winner",
 ) -> list[Path]:
     """Note in the journal what came of the study, so that its report can be made from there, and make it."""
     from imgcls_ray.reports.study.page import write_study_report
     from imgcls_ray.training.footprint import parameters_of
 
+    metrics, bundle = winner.metrics, winner.bundle
+    shape = (len(bundle.labels), bundle.pixels.channels)
     result = {
         "used": outcome.best.number,
         "certainty": certainty.to_json() if certainty else None,
         "ensemble": ensemble.to_json() if ensemble else None,
         "test": {name: getattr(metrics, name) for name in ("accuracy", "f1_macro", "loss", "images")},
-        "parameters": {str(trial.number): parameters_of(trial.params, classes) for trial in outcome.trials},
+        "parameters": {str(trial.number): parameters_of(trial.params, *shape) for trial in outcome.trials},
+        "bundle": bundle.path.name,
     }
     note_result(study.folder, outcome.name, result)
     return write_study_report(study.folder, read_study(study.folder, outcome.name))
@@ -350,7 +351,7 @@ def prepare(plan: Plan, listener: RunListener) -> dict[Size, Preprocessed]:
             f"{counts.used} of {counts.found} pictures ({counts.rejected} rejected, {counts.duplicates} duplicates)"
             + (", done before" if found.reused else "")
         )
-        if not found.reused or not (found.path / REPORT).is_file():
+        if not found.reused or not has_data_report(found.path):
             for sentence in write_data_report(found.path, plan.source.reader, plan.source.name).urgent:
                 listener.step_ended(sentence)
         _check_splits(plan, found)
@@ -372,21 +373,6 @@ def _check_splits(plan: Plan, found: Preprocessed) -> None:
             f"A search needs pictures for validation and test; {plan.settings.data} has too few for both: "
             "add some, or raise --val-fraction."
         )
-
-
-def _describe(found: Preprocessed) -> dict[str, str]:
-    index = found.index
-    rows = {split: str(index.rows(split)) for split in SPLITS}
-    digests = {f"{split}_fingerprint": index.split_fingerprint(split) for split in SPLITS}
-    classes = ", ".join(index.labels.names)
-    return {"name": index.name, "fingerprint": index.fingerprint, "classes": classes, **rows, **digests}
-
-
-def _conditions(settings: RunSettings, resources: "TrialResources") -> dict[str, str]:
-    """What a trial's results may depend on beside its settings and the data."""
-    versions = {f"version.{name}": number for name, number in installed_versions().items()}
-    share = {"workers": str(resources.workers), "cpus": f"{resources.cpus:g}", "gpus": f"{resources.gpus:g}"}
-    return {"seed": str(settings.search.seed), **share, **versions}
 
 
 def _fit_summary(outcome: StudyOutcome) -> str:

@@ -1,7 +1,11 @@
 """How the trials that lead a study stand against its defaults, by the weights that were kept of them."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
+from imgcls_ray.data.manifest import read_manifest
 from imgcls_ray.evaluation.bootstrap import Figure
 from imgcls_ray.evaluation.certainty import Certainty, certainty
 from imgcls_ray.search.listener import StudyOutcome, TrialOutcome, rank
@@ -43,13 +47,36 @@ class Answers:
             self._found[trial.number] = predict(job, weights, "val", self._warm)
         return self._found[trial.number]
 
+    def together(self, trials: Sequence[TrialOutcome]) -> tuple[dict[int, np.ndarray], np.ndarray]:
+        """The answers of several trials to the same pictures in the same order: by number (n, K), and labels (n,).
+
+        Of trials on pictures of different sizes, those pictures that are for validation in each of their sets.
+        """
+        first = trials[0].number
+        sets = {trial.number: self.context.job(trial.params).data.path for trial in trials}
+        answers = {trial.number: self.of(trial)[0] for trial in trials}
+        labels = self.of(trials[0])[1]
+        if len(set(sets.values())) == 1:
+            return answers, labels
+        places = {path: _places(path) for path in set(sets.values())}
+        common = [name for name in places[sets[first]] if all(name in there for there in places.values())]
+        rows = {path: [there[name] for name in common] for path, there in places.items()}
+        return {number: given[rows[sets[number]]] for number, given in answers.items()}, labels[rows[sets[first]]]
+
+
+def _places(path: Path) -> dict[str | None, int]:
+    """Where each validation picture of a preprocessed set, by its content, is among those that are read of it."""
+    rows = [row for row in read_manifest(path) if row.status == "used" and row.split == "val"]
+    rows.sort(key=lambda row: (row.shard or "", row.row or 0))
+    return {row.sha256: place for place, row in enumerate(rows)}
+
 
 def standing(outcome: StudyOutcome, answers: Answers) -> Certainty | None:
     """Measure the best three trials and the defaults once more; None without weights."""
     leaders = [trial.number for trial in answers.trials[:LEADERS]]
-    found = {}
-    for trial in answers.trials:
-        if (trial.number in leaders or trial.number == 0) and answers.kept(trial):
-            found[trial.number], labels = answers.of(trial)
-    leaders = [number for number in leaders if number in found]
-    return certainty(FIGURES[outcome.objective.metric], leaders, found, labels) if leaders else None
+    kept = [trial for trial in answers.trials if trial.number in (*leaders, 0) and answers.kept(trial)]
+    leaders = [trial.number for trial in kept if trial.number in leaders]
+    if not leaders:
+        return None
+    found, labels = answers.together(kept)
+    return certainty(FIGURES[outcome.objective.metric], leaders, found, labels) if len(labels) else None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imgcls_ray.data.files import storing, write_atomic
 from imgcls_ray.data.index import read_index
-from imgcls_ray.data.manifest import read_manifest
+from imgcls_ray.data.manifest import MANIFEST, read_manifest
 from imgcls_ray.data.sources.base import Reader
 from imgcls_ray.reports.data import NOT_LOOKED, data_report
 from imgcls_ray.reports.layout import data_page
@@ -14,6 +14,15 @@ from imgcls_ray.reports.report import DataReport
 
 REPORT_JSON = "report.json"
 REPORT = "report.html"
+
+
+def has_data_report(folder: Path) -> bool:
+    """Whether the preprocessed set in `folder` has a report that was written after its manifest.
+
+    The manifest changes without any picture being decoded where files are gone, or after a kill.
+    """
+    report = folder / REPORT
+    return report.is_file() and report.stat().st_mtime_ns >= (folder / MANIFEST).stat().st_mtime_ns
 
 
 def write_data_report(folder: Path, reader: Reader | None, title: str) -> DataReport:

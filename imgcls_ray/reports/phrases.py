@@ -12,8 +12,10 @@ SPLIT_NAMES: dict[Split, str] = {"train": "training", "val": "validation", "test
 
 
 def percent(part: float, whole: float) -> str:
-    """`12 %`, `0.4 %`, `under 0.1 %`."""
+    """`12 %`, `0.4 %`, `under 0.1 %`; of less than all never `100 %`, but `99.8 %`, `over 99.9 %`."""
     share = 100 * part / whole if whole else 0.0
+    if 99.5 <= share < 100:
+        return f"{share:.1f} %" if share <= 99.9 else "over 99.9 %"
     if share >= 10 or share == 0:
         return f"{share:.0f} %"
     return f"{share:.1f} %" if share >= 0.1 else "under 0.1 %"

@@ -114,6 +114,11 @@ def note_result(folder: Path, name: str, document: Mapping[str, Any]) -> None:
     note_study(optuna.load_study(study_name=name, storage=open_journal(folder)), RESULT, document)
 
 
+def class_count(data: Mapping[str, str]) -> int:
+    """Classes of the data that a study was asked for; a journal that notes no number has their names alone."""
+    return int(data["class_count"]) if "class_count" in data else len(data.get("classes", "").split(", "))
+
+
 def note_value(trial: optuna.Trial, value: float, epoch: int) -> None:
     """Write a trial's value after an epoch.
 

@@ -62,7 +62,7 @@ class StudyOutcome:
     best: TrialOutcome
     """The one to use: see `search.choice`."""
     defaults: TrialOutcome | None
-    """Trial 0; None where the time budget ended before it did."""
+    """Trial 0; None where the time budget ended before it did, and of a study that trains a trial again."""
     seconds: float
     """From the first suggestion to the last report."""
     noise: float = 0.0

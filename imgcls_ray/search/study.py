@@ -328,7 +328,8 @@ def _outcome(study: Study, stages: Sequence[_Stage], interrupted: bool) -> Study
         reasons = "; ".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})) or "none was started"
         raise TrainingError(f"None of {len(outcomes)} trials ended with a score: {reasons}.")
     objective = study.objective
-    defaults = next((outcome for outcome in outcomes if outcome.number == 0), None)
+    zero = next((outcome for outcome in outcomes if outcome.number == 0), None)
+    defaults = None if study.info.repeats else zero
     best, noise = choose(scored, defaults, study.validation, objective)
     return StudyOutcome(
         name=study.info.name,

@@ -79,15 +79,16 @@ def data_splits(data: Mapping[str, str]) -> tuple[DataSplit, ...]:
 def summary(outcome: StudyOutcome) -> str:
     """The note of a study that ended, in Markdown."""
 
-    def shown(trial: TrialOutcome | None) -> str:
-        return "none" if trial is None or trial.value is None else f"{trial.value:.4f}"
+    def shown(trial: TrialOutcome) -> str:
+        return "none" if trial.value is None else f"{trial.value:.4f}"
 
+    against = f", defaults {shown(outcome.defaults)}" if outcome.defaults else ""
     rows = "".join(
         f"| {key} | {value} |\n" for key, value in outcome.best.params.model_dump(exclude_unset=True).items()
     )
     return (
-        f"Best {outcome.objective.words} **{shown(outcome.best)}** (trial {outcome.best.number}), defaults "
-        f"{shown(outcome.defaults)}; {len(outcome.trials)} trials in {outcome.seconds:.0f} s.\n\n"
+        f"Best {outcome.objective.words} **{shown(outcome.best)}** (trial {outcome.best.number}){against}; "
+        f"{len(outcome.trials)} trials in {outcome.seconds:.0f} s.\n\n"
         f"| setting of the best trial | value |\n|---|---|\n{rows}"
     )
 

@@ -77,7 +77,7 @@ def footprint(settings: TrialSettings, given: Input) -> Footprint:
 
 
 @cache
-def parameters_of(settings: TrialSettings, classes: int) -> int | None:
+def parameters_of(settings: TrialSettings, classes: int, channels: int) -> int | None:
     """Weights of a trial's network, trained or not; None where its backbone is gone.
 
     They do not depend on the size of the pictures, so a journal is enough to count them.
@@ -85,7 +85,8 @@ def parameters_of(settings: TrialSettings, classes: int) -> int | None:
     try:
         scratch = settings.backbone == SCRATCH
         entry = None if scratch else find_backbone(settings.backbone)
-        given = Input(entry.native_size if entry else _ANY, entry.channels or 3 if entry else 3, classes, not scratch)
+        size, own = (entry.native_size, entry.channels) if entry else (_ANY, None)
+        given = Input(size, own or channels, classes, not scratch)
         return footprint(settings.model_copy(update={"unfrozen_layers": 0}), given).parameters
     except InputError:
         return None

@@ -16,7 +16,7 @@ from imgcls_ray.bundle.files import MODEL, is_bundle, verify_files
 from imgcls_ray.bundle.stored import stored
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import ModelError, SettingsError, StorageError, ending
-from imgcls_ray.search.journal import ASKED, JOURNAL, RESULT, noted_outcome, read_study
+from imgcls_ray.search.journal import ASKED, JOURNAL, RESULT, class_count, noted_outcome, read_study
 from imgcls_ray.search.record import read_record
 from imgcls_ray.search.second import LATENCIES, architecture
 from imgcls_ray.storage import Storage
@@ -156,15 +156,15 @@ def _of_study(name: str, root: Storage) -> list[Compared]:
     result = study.user_attrs.get(RESULT, {})
     joined = (result.get("ensemble") or {}).get("accepted", False)
     noted = result.get("parameters") or {}
-    classes = len(data.get("classes", "").split(", "))
+    shape = (class_count(data), int(data.get("channels", 3)))
     latencies = json.loads((folder / LATENCIES).read_text()) if (folder / LATENCIES).is_file() else {}
-    rows = _joined(name, root) if joined else []
+    rows = _joined(name, root.bundle(result.get("bundle", name)), root) if joined else []
     for outcome in filter(None, map(noted_outcome, study.get_trials(deepcopy=False))):
         if outcome.state == "failed" or not outcome.metrics:
             continue
         used = outcome.number == result.get("used") and not joined
         number = str(outcome.number)
-        parameters = noted[number] if number in noted else parameters_of(outcome.params, classes)
+        parameters = noted[number] if number in noted else parameters_of(outcome.params, *shape)
         rows.append(
             Compared(
                 source=name,
@@ -185,9 +185,8 @@ def _of_study(name: str, root: Storage) -> list[Compared]:
     return rows
 
 
-def _joined(name: str, root: Storage) -> list[Compared]:
+def _joined(name: str, path: Path, root: Storage) -> list[Compared]:
     """The line of a study's ensemble, while its bundle lies where the study put it."""
-    path = root.bundle(name)
     if not is_bundle(path) or not card_of(path).members:
         return []
     return [replace(row, source=name) for row in _of_model(str(path), root.root)]

@@ -49,6 +49,20 @@ def test_few_pictures_that_contradict_each_other_change_nothing():
     assert calibrate(probabilities, labels, NAMES).temperature == 1
 
 
+@pytest.mark.parametrize("heat", [0.3, 1.0])
+@pytest.mark.parametrize("pictures", [60, 2000])
+def test_where_all_answers_are_right_probabilities_stay_below_one(pictures, heat):
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, len(NAMES), pictures)
+    powers = np.exp(heat * (rng.normal(0, 1.5, (pictures, len(NAMES))) + 14 * np.eye(len(NAMES))[labels]))
+    probabilities = powers / powers.sum(1, keepdims=True)
+    found = calibrate(probabilities, labels, NAMES)
+    doubt = 1 - found.apply(probabilities).max(1).mean()
+    assert (probabilities.argmax(1) == labels).all()
+    # About what one mistake in n + 2 is, and never nothing.
+    assert 0.3 / pictures < doubt < 1.5 / pictures
+
+
 def test_the_order_of_classes_stays_and_rows_add_up_to_one():
     probabilities, labels = _answers(2.5, 500)
     after = calibrate(probabilities, labels, NAMES).apply(probabilities)
@@ -100,6 +114,19 @@ def test_the_threshold_is_the_lowest_that_keeps_the_risk():
     assert strict.threshold_of("b") == strict.threshold
     few = calibrate(probabilities[:79:2], labels[:79:2], ("a", "b"), risk=0.1)  # four wrong ones would be accepted
     assert few.class_thresholds == {}
+
+
+def test_classes_without_a_threshold_of_their_own_keep_the_risk_among_themselves():
+    # 190 right answers of a class with its own; 20 of others, of which the ten least sure are wrong.
+    highest = np.concatenate([np.full(190, 0.99), np.linspace(0.95, 0.6, 20)])
+    answered = np.array([0] * 190 + [1, 2] * 10)
+    probabilities = np.tile((1 - highest) / 2, (3, 1)).T
+    probabilities[np.arange(210), answered] = highest
+    labels = np.where(np.arange(210) < 200, answered, 0)
+    found = calibrate(probabilities, labels, ("a", "b", "c"))
+    assert list(found.class_thresholds) == ["a"]
+    given = (found.apply(probabilities).max(1) >= found.threshold)[190:]
+    assert given.sum() == 10
 
 
 def test_where_no_answer_is_right_none_is_given():

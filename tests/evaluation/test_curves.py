@@ -40,7 +40,7 @@ def test_the_mean_curve_has_the_best_precision_at_each_recall() -> None:
     perfect = precision_recall(np.array([0.9, 0.1]), np.array([True, False]))
     assert one
     assert perfect
-    curve = dict(mean_curve([one, perfect]))
+    curve = dict(mean_curve([one.summary(20), perfect.summary(20)]))
     assert curve[0.0] == 1
     assert curve[0.3] == 1
     assert curve[0.5] == pytest.approx((0.75 + 1) / 2)

@@ -11,6 +11,7 @@ from imgcls_ray.data.pixels import decode
 from imgcls_ray.errors import DataError, SettingsError, StorageError, WeightsError
 from imgcls_ray.evaluation.ensemble import Verdict
 from imgcls_ray.pipeline.listener import RunListener
+from imgcls_ray.search.journal import ASKED, RESULT, read_study
 from imgcls_ray.search.listener import StudyInfo, TrialOutcome
 
 
@@ -82,6 +83,9 @@ def test_the_report_is_in_the_studys_folder_and_in_mlflow(finished: tuple[api.Ru
     folder = storage / "studies" / result.study.name
     assert result.report == str(folder / "report.html")
     page = Path(result.report).read_text()
+    noted = read_study(folder, result.study.name).user_attrs
+    assert noted[RESULT]["bundle"] == Path(result.bundle).name
+    assert (noted[ASKED]["data"]["class_count"], noted[ASKED]["data"]["channels"]) == ("3", "3")
     assert result.certainty
     assert result.certainty.sentence in page.replace("&#39;", "'")
     assert f"{result.test.accuracy:.4f}" in page

@@ -156,7 +156,19 @@ def test_names_in_advice_can_be_printed() -> None:
 
 @pytest.mark.parametrize(
     ("part", "whole", "said"),
-    [(0, 5, "0 %"), (5, 0, "0 %"), (1, 8, "12 %"), (1, 30, "3.3 %"), (1, 9999, "under 0.1 %")],
+    [
+        (0, 5, "0 %"),
+        (5, 0, "0 %"),
+        (1, 8, "12 %"),
+        (1, 30, "3.3 %"),
+        (1, 9999, "under 0.1 %"),
+        (7, 7, "100 %"),
+        (99.4, 100, "99 %"),
+        (199, 200, "99.5 %"),
+        (1996, 2000, "99.8 %"),
+        (999, 1000, "99.9 %"),
+        (9999, 10000, "over 99.9 %"),
+    ],
 )
 def test_percent(part: float, whole: float, said: str) -> None:
     assert percent(part, whole) == said

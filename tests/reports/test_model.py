@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from imgcls_ray.data.pixels import PixelOps
 from imgcls_ray.data.preprocess import Preprocessed
 from imgcls_ray.data.shards import shard_format
 from imgcls_ray.evaluation.predictions import Predictions
+from imgcls_ray.evaluation.reliability import reliability
 from imgcls_ray.inference.calibration import Calibration
 from imgcls_ray.models.network import build_cnn
 from imgcls_ray.reports.model.album import Opened, ShardAlbum, SourceAlbum
-from imgcls_ray.reports.model.facts import LISTED, model_report
+from imgcls_ray.reports.model.facts import LISTED, _curve, _trust, model_report
 from imgcls_ray.reports.model.gallery import Gallery, gallery
 from imgcls_ray.reports.model.matrix import MAPPED, confusion_map, confusion_table
 from imgcls_ray.reports.model.page import model_page, write_model_report
@@ -108,6 +110,7 @@ def test_a_whole_report_is_written_with_heat_maps_filters_and_maps(bundle: Bundl
     assert "not a picture" in parsed.text
     assert len(text) < 600_000
     document = json.loads(facts.read_bytes())
+    assert json.dumps(document["metrics"]["confusion"][0]) in facts.read_text()  # a row a line
     assert document["format_version"] == 1
     assert document["metrics"]["images"] == 60
     assert document["figures"]["accuracy"]["value"] == document["metrics"]["accuracy"]
@@ -161,6 +164,21 @@ def test_any_number_of_classes_is_readable_and_small(classes: int) -> None:
         cells = sum(path.count("M") for _, path in (*drawing.right, *drawing.wrong))
         assert cells == np.count_nonzero(confusion)
     assert all(name in page.text for name in found.names)
+
+
+def test_of_many_classes_and_pictures_no_copies_of_the_answers_are_kept() -> None:
+    found, calibration = answered(100, each=200, gain=6.0), Calibration(1.5, pictures=50)
+    tracemalloc.start()
+    try:
+        kept = [_curve(found, place) for place in range(100)]
+        trust = _trust(found, calibration)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * found.probabilities.nbytes
+    assert all(kept)
+    whole = reliability(Calibration(1 / 1.5).apply(found.probabilities), found.labels)
+    assert trust.before == tuple(whole)
 
 
 def test_very_many_classes_leave_those_without_mistakes_off_the_map() -> None:
@@ -273,3 +291,17 @@ def test_what_the_thresholds_come_to_is_told() -> None:
     assert "let a person look at the unsure ones" in advice
     strict = advice_of(found, Calibration(1.0, 0.001, 0.4, {}, 50))["sure and unsure"]
     assert "Only 0.1 % wrong were asked for" in strict
+
+
+def test_sure_answers_that_are_mostly_wrong_and_none_at_all_are_told() -> None:
+    found = answered(3, each=60, gain=0.5)
+    every = model_report(told(Calibration(1.0, 0.05, 0.0, {}, 50)), found)
+    assert every.trust.operating.unsure == 0
+    (advice,) = (one for one in every.advice if one.about == "sure and unsure")
+    assert advice.level == "act"
+    assert advice.text.startswith("100 % of the pictures get a sure answer, and ")
+    assert "Only 5 % wrong were asked for" in advice.text
+    assert "sure and unsure" not in advice_of(answered(3, each=60, gain=14.0), Calibration(1.0, 0.05, 0.0, {}, 50))
+    none = advice_of(found, Calibration(1.0, 0.05, 2.0, {}, 50))["sure and unsure"]
+    assert none.startswith("No answer is marked sure: by the 50 pictures that the thresholds come from")
+    assert "sure and unsure" not in advice_of(found, Calibration(1.0, 0.05, 2.0, {}, 0))

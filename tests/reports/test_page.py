@@ -1,6 +1,7 @@
 """The report of a preprocessed set: both files beside it, or neither."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ from PIL import Image
 
 from imgcls_ray.data.index import Index, write_index
 from imgcls_ray.data.labels import Labels
-from imgcls_ray.data.manifest import write_manifest
+from imgcls_ray.data.manifest import MANIFEST, read_manifest, write_manifest
 from imgcls_ray.data.sources.base import LocalReader
 from imgcls_ray.errors import DataError
 from imgcls_ray.reports.looks import look_for_gray
-from imgcls_ray.reports.page import REPORT, REPORT_JSON, write_data_report
+from imgcls_ray.reports.page import REPORT, REPORT_JSON, has_data_report, write_data_report
 from imgcls_ray.reports.report import DataReport, GrayClass
 from tests.reports.rows import OPS, rejected, row
 
@@ -52,6 +53,17 @@ def test_it_is_written_again_equal(preprocessed: Path, pictures: Path) -> None:
     first = [(preprocessed / name).read_bytes() for name in (REPORT_JSON, REPORT)]
     write_data_report(preprocessed, LocalReader(str(pictures)), "x")
     assert [(preprocessed / name).read_bytes() for name in (REPORT_JSON, REPORT)] == first
+
+
+def test_a_report_that_is_older_than_the_manifest_is_none(preprocessed: Path) -> None:
+    assert not has_data_report(preprocessed)
+    write_data_report(preprocessed, None, "x")
+    assert has_data_report(preprocessed)
+    rows = read_manifest(preprocessed)
+    write_manifest(preprocessed, rows[1:])  # a file is gone
+    written = (preprocessed / REPORT).stat().st_mtime_ns
+    os.utime(preprocessed / MANIFEST, ns=(written + 1, written + 1))
+    assert not has_data_report(preprocessed)
 
 
 def test_without_a_reader_there_are_no_thumbnails(preprocessed: Path) -> None:

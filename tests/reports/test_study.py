@@ -15,7 +15,7 @@ from imgcls_ray.reports.study.shown import shown
 from imgcls_ray.search.journal import ASKED, RESULT, note_outcome, note_study, note_value
 from imgcls_ray.search.listener import TrialOutcome
 from imgcls_ray.search.space import FROM
-from tests.reports.studies import EPOCHS, SPACE, finished, made
+from tests.reports.studies import EPOCHS, INTERVAL, SPACE, finished, made
 from tests.reports.test_layout import NASTY, Page
 
 
@@ -110,6 +110,39 @@ def test_few_trials_tell_no_importance() -> None:
     assert study_report(made(LEAST)).importance_note is None
 
 
+def test_a_parameter_that_no_trial_with_a_value_has_gets_no_importance() -> None:
+    study = made(LEAST)
+    for state in ("running", "failed"):
+        trial = study.ask()
+        trial.suggest_float(f"of_one_that_{state}", 0, 1)
+        if state == "failed":
+            outcome = TrialOutcome(trial.number, "failed", None, TrialSettings(), 0, 1.0, {}, "no memory")
+            note_outcome(trial, outcome, 0.0)
+            study.tell(trial, 0.0)
+    report = study_report(study)
+    by_name = {one.name: one.importance for one in report.parameters}
+    assert by_name["of_one_that_running"] is by_name["of_one_that_failed"] is None
+    assert sum(value or 0 for value in by_name.values()) == pytest.approx(1)
+    page_of(study)
+
+
+def test_a_trial_that_is_trained_again_is_not_called_the_defaults() -> None:
+    study = finished(made(1))
+    asked = study.user_attrs[ASKED]
+    note_study(study, ASKED, {**asked, "settings": {**asked["settings"], "from_trial": "pets-1/7"}})
+    alone = {"trial": 0, "value": INTERVAL, "gap": None}
+    certainty = {"figure": "accuracy", "pictures": 131, "trials": [alone], "defaults": alone}
+    note_study(study, RESULT, {**study.user_attrs[RESULT], "certainty": certainty})
+    report = study_report(study)
+    assert (report.repeats, report.defaults) == ("pets-1/7", None)
+    assert report.leader and report.leader.number == 0
+    _, page = page_of(study)
+    assert "defaults" not in page.text
+    assert "The model is made of trial pets-1/7 again." in page.text
+    assert "There is one trial, and nothing to compare it with" in page.text
+    assert "gives it an accuracy" in page.text
+
+
 def test_a_loss_is_better_when_it_is_lower() -> None:
     report = study_report(made(30, direction="minimize"))
     assert report.words == "validation loss"
@@ -202,6 +235,15 @@ def test_names_of_others_are_text() -> None:
     text, page = page_of(study)
     assert "<script" not in text
     assert NASTY in page.text
+
+
+def test_a_class_may_have_a_comma_in_its_name() -> None:
+    study = made(1)
+    asked = study.user_attrs[ASKED]
+    assert "<b>more</b>: 2 classes;" in page_of(study)[1].text  # of a journal that notes no number
+    data = {**asked["data"], "classes": "cat, tame, cat, wild, dog", "class_count": "3"}
+    note_study(study, ASKED, {**asked, "data": data})
+    assert "<b>more</b>: 3 classes;" in page_of(study)[1].text
 
 
 def test_files_are_written_and_again_equal(tmp_path: Path, study: optuna.Study) -> None:

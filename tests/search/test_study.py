@@ -15,7 +15,7 @@ from imgcls_ray.search.parameters import Choice, Fixed, Float
 from imgcls_ray.search.resources import TrialResources
 from imgcls_ray.search.second import LATENCIES
 from imgcls_ray.search.space import SearchSpace
-from imgcls_ray.search.study import Study, _drop_weights, run_study
+from imgcls_ray.search.study import Study, _drop_weights, _outcome, run_study
 from imgcls_ray.training.job import TrialData
 from tests.search.pretended import EPOCHS, PretendedTrainable
 
@@ -128,3 +128,14 @@ def test_the_leader_of_each_stage_keeps_its_weights(tmp_path: Path) -> None:
     outcome = StudyOutcome("s", (*probes, *tuned), probes[11], probes[0], 1.0)
     _drop_weights(SimpleNamespace(weights_path=lambda number: tmp_path / f"{number}.npz"), outcome)  # type: ignore[arg-type]
     assert {int(path.stem) for path in tmp_path.iterdir()} == {0, *range(4, 12), 13}
+
+
+def test_a_study_that_trains_a_trial_again_has_no_defaults(tmp_path: Path) -> None:
+    ended = TrialOutcome(0, "complete", 0.5, TrialSettings(), 1, 1.0, {"val_accuracy": 0.5, "val_loss": 1.0})
+    stages: Any = [SimpleNamespace(outcomes=[ended], seconds=1.0)]
+    for repeats in (None, "old/7"):
+        info = StudyInfo("s", 1, {}, {}, repeats=repeats)
+        study = Study(info, tmp_path, SPACE, SearchSettings(), {}, TrialResources(1, 1, 1, 0), 100)
+        found = _outcome(study, stages, False)
+        assert found.best == ended
+        assert found.defaults == (None if repeats else ended)

@@ -13,8 +13,9 @@ from imgcls_ray.errors import StorageError
 from imgcls_ray.evaluation.metrics import score
 from imgcls_ray.evaluation.predictions import Predictions
 from imgcls_ray.inference.calibration import Calibration
-from imgcls_ray.search.listener import TrialOutcome
+from imgcls_ray.search.listener import StudyOutcome, TrialOutcome
 from imgcls_ray.search.objective import Second
+from imgcls_ray.tracking.figures import study_figures, summary
 from imgcls_ray.tracking.tracker import Tracker
 
 from .conftest import INFO, outcome, tell_study, tell_trial
@@ -54,6 +55,12 @@ def test_the_parent_holds_the_figures_of_the_study(tracker: Tracker) -> None:
     assert run.inputs.dataset_inputs[0].dataset.name == "pets"
     so_far = tracker.client.get_metric_history(tracker.run_id, "best_val_accuracy_so_far")
     assert [point.value for point in so_far] == [0.6, 0.8]
+
+
+def test_where_there_are_no_defaults_none_are_told() -> None:
+    alone = StudyOutcome("again", (TRIALS[0],), TRIALS[0], None, 9.0)
+    assert "defaults_val_accuracy" not in study_figures(alone)
+    assert "defaults" not in summary(alone)
 
 
 def test_a_child_holds_the_settings_the_state_and_the_best_value(tracker: Tracker) -> None:

@@ -11,7 +11,7 @@ from imgcls_ray.models import NO_WEIGHTS
 from imgcls_ray.models.features import build_features
 from imgcls_ray.models.network import build_head
 from imgcls_ray.models.tail import section, trainable_copy
-from imgcls_ray.training.footprint import footprint
+from imgcls_ray.training.footprint import footprint, parameters_of
 from imgcls_ray.training.job import Input
 from imgcls_ray.training.network import untrained_network
 from imgcls_ray.training.optimizer import build_groups
@@ -77,3 +77,11 @@ def test_the_activations_are_what_the_layers_give_out() -> None:
     model = untrained_network(settings, given)
     pixels = keras.Model(model.input, [layer.output for layer in model.layers[1:]])(keras.ops.zeros((1, 8, 8, 1)))
     assert footprint(settings, given).activations == sum(math.prod(tensor.shape) for tensor in pixels)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("backbone", ["cnn", NAME])
+def test_what_a_journal_tells_is_enough_to_count_the_weights(backbone: str, channels: int) -> None:
+    settings = TrialSettings(backbone=backbone, cnn_blocks=1, cnn_width=4)
+    network = untrained_network(settings, Input(Size(32, 32), channels, 3, False))
+    assert parameters_of(settings, 3, channels) == network.count_params()

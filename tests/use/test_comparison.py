@@ -11,7 +11,7 @@ import pytest
 from imgcls_ray.bundle.card import CardMember
 from imgcls_ray.config import TrialSettings
 from imgcls_ray.errors import StorageError
-from imgcls_ray.search.journal import RESULT, note_study, open_journal
+from imgcls_ray.search.journal import ASKED, RESULT, note_study, open_journal
 from imgcls_ray.search.record import StudyRecord
 from imgcls_ray.use.comparison import compare, head_of
 from tests.bundle.conftest import CARD, LABELS, PIXELS, golden, tiny_model
@@ -90,6 +90,25 @@ def test_the_ensemble_of_a_study_has_its_line(storage: Path, tmp_path: Path) -> 
     row = compare(["third"], root).rows[0]
     assert (row.source, row.trial, row.head) == ("third", None, "2 heads averaged")
     assert (row.val_accuracy, row.val_loss, row.test_accuracy) == (0.99, 0.3, 0.9)
+    # The study was taken up, and what it came to then lies beside the first bundle.
+    newer = card.model_copy(update={"metrics": {**metrics, "val_accuracy": 0.995}})
+    write_bundle(root / "bundles" / "third-2", tiny_model(), LABELS, PIXELS, newer, golden())
+    assert compare(["third"], root).rows[0].val_accuracy == 0.99
+    note_study(study, RESULT, {**study.user_attrs[RESULT], "bundle": "third-2"})
+    assert compare(["third"], root).rows[0].val_accuracy == 0.995
+
+
+def test_networks_from_scratch_on_gray_pictures_of_classes_with_commas_are_counted_as_they_are(tmp_path: Path) -> None:
+    from imgcls_ray.config import Size
+    from imgcls_ray.models.network import build_scratch
+
+    study = made(1, name="gray", storage=open_journal(tmp_path / "studies" / "gray"))
+    asked = study.user_attrs[ASKED]
+    data = {**asked["data"], "classes": "cat, tame, cat, wild", "class_count": "2", "channels": "1"}
+    note_study(study, ASKED, {**asked, "data": data})
+    settings = TrialSettings(backbone="cnn", cnn_width=32, dropout=0.2)
+    expected = build_scratch(settings, Size(32, 32), 1, 2).count_params()
+    assert [row.parameters for row in compare(["gray"], tmp_path).rows] == [expected]
 
 
 def test_a_study_that_can_not_be_read_is_told_and_left_out(storage: Path, tmp_path: Path) -> None:

@@ -112,7 +112,19 @@ def _trust(report: ModelReport) -> Iterator[Advice]:
 def _unsure(report: ModelReport) -> Iterator[Advice]:
     operating, calibration = report.trust.operating, report.about.calibration
     accuracy, number = operating.accuracy, operating.sure
-    if not calibration.pictures or accuracy is None or not operating.unsure:
+    if not calibration.pictures:
+        return
+    asked = f"{100 * calibration.risk:.3g} %"
+    if accuracy is None:
+        text = (
+            f"No answer is marked sure: by the {many(calibration.pictures, 'picture')} that the thresholds come from, "
+            f"none is probable enough for at most {asked} wrong ones. Let a person look at all of them."
+        )
+        yield Advice("sure and unsure", "know", text)
+        return
+    noise = 2 * math.sqrt(accuracy * (1 - accuracy) / number)
+    kept = accuracy >= 1 - calibration.risk - noise
+    if kept and not operating.unsure:
         return
     others = (
         "" if operating.unsure_accuracy is None else f" ({_share(operating.unsure_accuracy)} of the others would be)"
@@ -121,9 +133,7 @@ def _unsure(report: ModelReport) -> Iterator[Advice]:
         f"{_share(operating.coverage)} of the pictures get a sure answer, and {_share(accuracy)} of these answers are "
         f"right{others}. "
     )
-    asked = f"{100 * calibration.risk:.3g} %"
-    noise = 2 * math.sqrt(accuracy * (1 - accuracy) / number)
-    if accuracy >= 1 - calibration.risk - noise:
+    if kept:
         end = "let a person look at the unsure ones."
         yield Advice("sure and unsure", "know", f"{text}At most {asked} wrong were asked for: {end}")
     else:

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from imgcls_ray.evaluation.curves import PrecisionRecall, is_sure, mean_curve, operating, precision_recall
+from imgcls_ray.evaluation.curves import Summary, is_sure, mean_curve, operating, precision_recall
 from imgcls_ray.evaluation.doubts import SURE, doubtful
 from imgcls_ray.evaluation.metrics import score
 from imgcls_ray.evaluation.predictions import Predictions
-from imgcls_ray.evaluation.reliability import coverage, expected_calibration_error, reliability
+from imgcls_ray.evaluation.reliability import Bin, coverage, curve_of, expected_calibration_error, reliability
 from imgcls_ray.evaluation.spread import spread
 from imgcls_ray.inference.calibration import Calibration
 from imgcls_ray.reports.model.advice import advise
@@ -19,6 +19,8 @@ LISTED = 50
 RIGHTS = 8
 POINTS = 60
 """Of a curve."""
+ROWS = 1000
+"""Pictures whose calibration is undone at a time."""
 
 
 def model_report(about: About, found: Predictions) -> ModelReport:
@@ -30,9 +32,7 @@ def model_report(about: About, found: Predictions) -> ModelReport:
     """
     metrics = score(found.probabilities, found.labels, found.names)
     spreads = spread(found.probabilities, found.labels)
-    curves = [
-        precision_recall(found.probabilities[:, place], found.labels == place) for place in range(len(found.names))
-    ]
+    curves = [_curve(found, place) for place in range(len(found.names))]
     there = [curve for curve in curves if curve is not None]
     answered = np.bincount(found.probabilities.argmax(axis=1), minlength=len(found.names))
     highest = found.probabilities.max(axis=1)
@@ -50,7 +50,7 @@ def model_report(about: About, found: Predictions) -> ModelReport:
                 spreads.classes[place],
                 int(answered[place]),
                 curve.average_precision if curve else None,
-                tuple(curve.thinned(POINTS)) if curve else (),
+                curve.points if curve else (),
             )
             for place, (name, curve) in enumerate(zip(found.names, curves, strict=True))
         ),
@@ -68,7 +68,12 @@ def model_report(about: About, found: Predictions) -> ModelReport:
     return replace(report, advice=advise(report))
 
 
-def _mean(curves: list[PrecisionRecall]) -> float:
+def _curve(found: Predictions, place: int) -> Summary | None:
+    curve = precision_recall(found.probabilities[:, place], found.labels == place)
+    return curve.summary(POINTS) if curve else None
+
+
+def _mean(curves: list[Summary]) -> float:
     return float(np.mean([curve.average_precision for curve in curves]))
 
 
@@ -118,9 +123,7 @@ def _pairs(confusion: np.ndarray, names: tuple[str, ...]) -> tuple[Pair, ...]:
 
 
 def _trust(found: Predictions, calibration: Calibration) -> Trust:
-    # What the calibration did to the softmax, undone.
-    plain = Calibration(1 / calibration.temperature).apply(found.probabilities)
-    before, after = reliability(plain, found.labels), reliability(found.probabilities, found.labels)
+    before, after = _before(found, calibration), reliability(found.probabilities, found.labels)
     curve = coverage(found.probabilities, found.labels)
     kept = np.unique(np.linspace(0, len(curve) - 1, 3 * POINTS).round().astype(int))
     right = found.probabilities.argmax(axis=1) == found.labels
@@ -133,3 +136,14 @@ def _trust(found: Predictions, calibration: Calibration) -> Trust:
         coverage=tuple(curve[place] for place in kept.tolist()),
         operating=operating(found.probabilities, found.labels, found.names, calibration),
     )
+
+
+def _before(found: Predictions, calibration: Calibration) -> list[Bin]:
+    """The reliability curve of the softmax, what the calibration did to it undone; some rows at a time in memory."""
+    undo = Calibration(1 / calibration.temperature)
+    highest, answers = [], []
+    for start in range(0, len(found.labels), ROWS):
+        plain = undo.apply(found.probabilities[start : start + ROWS])
+        highest.append(plain.max(axis=1))
+        answers.append(plain.argmax(axis=1))
+    return curve_of(np.concatenate(highest), np.concatenate(answers) == found.labels)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,9 +51,15 @@ def write_model_report(file: Path, bundle: "Bundle", told: About, found: Predict
     page = model_page(report, gallery(report, album, bundle.network()))
     facts = file.with_suffix(".json")
     with storing(file):
-        write_atomic(facts, json.dumps(report.to_json(), indent=1).encode())
+        write_atomic(facts, document(report).encode())
         write_atomic(file, page.encode("utf-8", "replace"))
     return [file, facts]
+
+
+def document(report: ModelReport) -> str:
+    """The facts as JSON. Lists of numbers have a line each: of 1,000 classes the confusion matrix has a million."""
+    text = json.dumps(report.to_json(), indent=1)
+    return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda found: re.sub(r"\s+", "", found[0]).replace(",", ", "), text)
 
 
 def model_page(report: ModelReport, pictures: Gallery) -> str:

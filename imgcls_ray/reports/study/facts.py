@@ -38,6 +38,7 @@ def study_report(study: optuna.Study) -> StudyReport:
     result = study.user_attrs.get(RESULT, {})
     ensemble = result.get("ensemble") or {}
     settings = asked.get("settings", {})
+    repeats = settings.get("from_trial")
     objective = Objective(settings.get("search.objective", "val_accuracy"))
     second = second_of(settings.get("search.second_objective", "none"))
     importance, note = importances(study)
@@ -58,7 +59,8 @@ def study_report(study: optuna.Study) -> StudyReport:
         fixed=_fixed([row.params for row in table]),
         board=tuple(table[:BOARD]),
         leader=scored[0] if scored else None,
-        defaults=next((row for row in table if row.number == 0), None),
+        defaults=None if repeats else next((row for row in table if row.number == 0), None),
+        repeats=repeats,
         used=result.get("used"),
         joined=tuple(one["trial"] for one in ensemble["members"]) if ensemble.get("accepted") else (),
         ensemble=ensemble.get("sentence"),
@@ -80,12 +82,17 @@ def importances(study: optuna.Study) -> tuple[Mapping[str, float], str | None]:
     bad, knows parameters that not all trials have, and takes milliseconds.
     """
     copy = shown(study)
-    values = [trial.value for trial in copy.get_trials(deepcopy=False, states=[TrialState.COMPLETE])]
-    if len(values) < LEAST:
-        return {}, f"It is told from {LEAST} trials with a value on; there {_are(len(values))}."
-    if len(set(values)) == 1:
+    scored = copy.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    if len(scored) < LEAST:
+        return {}, f"It is told from {LEAST} trials with a value on; there {_are(len(scored))}."
+    if len({trial.value for trial in scored}) == 1:
         return {}, "All trials have the same value: nothing made a difference."
-    found = get_param_importances(copy, evaluator=evaluator(len(values)), params=list(searched(study)))
+    # What only failed or running trials have is of no trial that could be judged, and Optuna refuses it.
+    had = {name for trial in scored for name in trial.params}
+    params = [name for name in searched(study) if name in had]
+    if not params:
+        return {}, "No trial with a value has a parameter that was searched."
+    found = get_param_importances(copy, evaluator=evaluator(len(scored)), params=params)
     if not any(found.values()):
         return {}, "The best trials are spread like all others: no parameter stands out."
     return found, None

@@ -15,6 +15,7 @@ from imgcls_ray.reports.page import REPORT, REPORT_JSON
 from imgcls_ray.reports.plot import Plot
 from imgcls_ray.reports.study.facts import short, study_report, varied
 from imgcls_ray.reports.study.report import StudyReport
+from imgcls_ray.search.journal import class_count
 
 PLOTS = "plots"
 """Folder of the plots as files of their own."""
@@ -66,12 +67,14 @@ def study_page(report: StudyReport, plots: Sequence[Plot]) -> str:
     """The page."""
     by_name = {plot.name: plot for plot in plots}
     columns = varied(report.board)
+    data = report.asked.get("data", {})
     searched = [one.name for one in report.parameters if one.name in columns]
     return template("study.html").render(
         title=report.name,
         report=report,
         states=STATES,
-        data=report.asked.get("data", {}),
+        data=data,
+        classes=class_count(data),
         settings=report.asked.get("settings", {}),
         plots=by_name,
         slices=[plot for plot in plots if plot.name.startswith("slice-")],

@@ -53,7 +53,8 @@ class _Painter:
         outcomes = [noted_outcome(trial) for trial in study.get_trials(deepcopy=False)]
         stopped = (one.number for one in outcomes if one is not None and one.state == "pruned")
         self._colours = dict.fromkeys(stopped, PRUNED)
-        self._colours[0] = DEFAULTS
+        if report.defaults:
+            self._colours[0] = DEFAULTS
         if report.leader:
             self._colours[report.leader.number] = LEADER
         self._scored = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])

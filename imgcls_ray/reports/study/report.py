@@ -65,6 +65,9 @@ class StudyReport:
     """The best trials first."""
     leader: TrialRow | None
     defaults: TrialRow | None
+    """Trial 0; None where it is the trial that `repeats` names."""
+    repeats: str | None
+    """`STUDY/NUMBER` of the trial that was trained again, where that is all the study does."""
     used: int | None
     """The trial to use; None while there is none. The model is made of it, or of an ensemble that takes its place."""
     joined: tuple[int, ...]
