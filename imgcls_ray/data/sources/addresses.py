@@ -11,6 +11,8 @@ ARROW_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 """Opened by pyarrow; all others by fsspec."""
 _GS_PATIENCE = 20  # seconds; without it an unreachable Google Storage is tried for a quarter of an hour
 
+_ONE_SERVER = ("s3", "gs", "gcs")
+"""Schemes whose buckets are all reached through one server, which the query names or everybody knows."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _AWS = re.compile(r"AWS Error ([A-Z_]+)")
@@ -62,9 +64,11 @@ class Address:
         return replace(self, path=self.path.rpartition("/")[0])
 
     def beside(self, uri: str) -> "Address":
-        """The address of `uri`, reached in the same way as this one where it is of the same scheme."""
+        """The address of `uri`, reached with this one's credentials and query where these go to the same server."""
         other = Address.parse(uri)
-        if other.scheme != self.scheme or other.query or other.credentials:
+        here = other.bucket.rpartition("@")[2].lower() == self.bucket.rpartition("@")[2].lower()
+        same = other.scheme == self.scheme and (here or self.scheme in _ONE_SERVER)
+        if not same or other.query or other.credentials:
             return other
         return replace(other, credentials=self.credentials, query=self.query)
 

@@ -39,7 +39,7 @@ class TableReader(Reader):
 
     inner: Reader
     address: Address | None
-    """Of the table: URIs of its scheme are reached in the same way."""
+    """Of the table: URIs on its server are reached in the same way."""
 
     def read(self, path: str, check: Callable[[bytes], object] | None = None) -> bytes:
         """See Reader."""

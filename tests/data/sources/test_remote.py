@@ -174,6 +174,25 @@ def test_an_unknown_kind_of_address_is_refused(uri: str) -> None:
         list_source(uri)
 
 
+@pytest.mark.parametrize(
+    ("table", "row", "credentials", "query"),
+    [
+        ("https://ann:pw@intranet/t.csv", "https://intranet/x.jpg", "ann:pw", ""),
+        ("https://ann:pw@intranet/t.csv", "https://evil.example/x.jpg", "", ""),
+        ("https://ann:pw@intranet/t.csv", "https://intranet:8443/x.jpg", "", ""),
+        ("https://ann:pw@intranet/t.csv", "http://intranet/x.jpg", "", ""),
+        ("s3://key:pw@pets/t.csv?region=x", "s3://others/x.jpg", "key:pw", "region=x"),
+        ("s3://key:pw@pets/t.csv?region=x", "s3://others/x.jpg?region=y", "", "region=y"),
+        ("abfs://one@ann.example/t.csv?a=b", "abfs://two@ann.example/x.jpg", "", "a=b"),
+        ("abfs://one@ann.example/t.csv?a=b", "abfs://one@evil.example/x.jpg", "", ""),
+    ],
+)
+def test_credentials_go_to_the_server_of_the_table_only(table: str, row: str, credentials: str, query: str) -> None:
+    address = Address.parse(table).beside(row)
+    assert (address.credentials, address.query) == (credentials, query)
+    assert address.public == Address.parse(row).public
+
+
 def test_other_storage_is_read_through_fsspec(memory: Any, tmp_path: Path) -> None:
     for key, value in FILES.items():
         memory.pipe(f"/set/{key}", value)
