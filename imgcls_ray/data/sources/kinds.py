@@ -12,12 +12,18 @@ from imgcls_ray.data.sources.base import Reader, SourceItem, Split
 from imgcls_ray.data.sources.places import Place
 
 SPLIT_NAMES: dict[str, Split] = {
-    "training": "train",
     "train": "train",
-    "validation": "val",
+    "training": "train",
+    "train_set": "train",
+    "training_set": "train",
     "val": "val",
     "valid": "val",
+    "validation": "val",
+    "val_set": "val",
+    "validation_set": "val",
     "test": "test",
+    "testing": "test",
+    "test_set": "test",
 }
 """What a split is called in folders and tables, in any case."""
 

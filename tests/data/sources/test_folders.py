@@ -42,7 +42,14 @@ def test_hidden_files_leftovers_and_loose_files_do_not_count(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("train", "test", "val"),
-    [("Training", "Test", None), ("train", "test", "val"), ("TRAIN", "Test", "Validation"), ("train", "TEST", "valid")],
+    [
+        ("Training", "Test", None),
+        ("Training", "Testing", None),
+        ("train", "test", "val"),
+        ("training_set", "test_set", "validation_set"),
+        ("TRAIN", "Test", "Validation"),
+        ("train", "TEST", "valid"),
+    ],
 )
 def test_split_folders_are_recognised_in_any_case(tmp_path: Path, train: str, test: str, val: str | None) -> None:
     root = tree(tmp_path, f"{train}/a/1", f"{train}/a/2", f"{train}/b/1", f"{train}/b/2", f"{test}/a/3", "papers/x.pdf")
@@ -59,6 +66,31 @@ def test_split_folders_are_recognised_in_any_case(tmp_path: Path, train: str, te
 def test_a_class_called_train_among_others_is_a_class(tmp_path: Path) -> None:
     root = tree(tmp_path, "bus/1", "bus/2", "train/1", "train/2")
     assert list_source(root).labels.names == ("bus", "train")
+
+
+def test_classes_may_hold_equal_folders_or_have_a_split_in_their_names(tmp_path: Path) -> None:
+    root = tree(tmp_path / "one", "benign/40X/1", "benign/40X/2", "malignant/40X/1", "malignant/40X/2")
+    assert list_source(root).labels.names == ("benign", "malignant")
+    root = tree(tmp_path / "two", "bus/1", "bus/2", "train/1", "train/2", "test bench/1", "test bench/2")
+    assert list_source(root).labels.names == ("bus", "test bench", "train")
+    root = tree(tmp_path / "three", "test/1", "test/2", "train/1", "train/2")
+    (tmp_path / "list.txt").write_text("train\ntest\n")
+    assert list_source(root, SourceSettings(labels=str(tmp_path / "list.txt"))).labels.names == ("train", "test")
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("train_data/a/1", "train_data/b/1", "test_data/a/1", "test_data/b/1"),
+        ("seg_train/seg_train/a/1", "seg_train/seg_train/b/1", "seg_test/seg_test/a/1", "seg_test/seg_test/b/1"),
+        ("Train/a/1", "Train/a/2", "my test/a/1", "my test/a/2", "papers/x", "papers/y"),
+        ("train/cat.1", "train/dog.1", "test/1", "test/2"),
+        ("train2017/1", "train2017/2", "val2017/1", "val2017/2"),
+    ],
+)
+def test_folders_that_look_like_splits_are_no_classes(tmp_path: Path, paths: tuple[str, ...]) -> None:
+    with pytest.raises(DataError, match=r"Folders of splits are called train, val and test, .* holds .*: rename them"):
+        list_source(tree(tmp_path, *paths))
 
 
 def test_a_class_missing_from_the_test_folder_is_fine(tmp_path: Path) -> None:
