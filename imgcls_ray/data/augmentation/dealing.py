@@ -1,6 +1,7 @@
 """Which original gets how many copies, and what the copies are called."""
 
 import heapq
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -46,7 +47,8 @@ def deal(
     """The numbers of the copies that are to be made of each original, by its place.
 
     Each class is brought to `per_class` pictures, as evenly as it goes: who has the fewest copies is next, in a seeded
-    order. So a killed run ends as it would have.
+    order. So a killed run ends as it would have. An original that is called as a copy of another (a copy in data that
+    was augmented before) is no copy, but no copy gets its name.
 
     Args:
         originals: all of them.
@@ -54,6 +56,9 @@ def deal(
         per_class: pictures wanted, originals counted.
         seed: decides who is first.
     """
+    taken: dict[str, set[int]] = defaultdict(set)
+    for told in filter(None, (original_of(original.place) for original in originals)):
+        taken[told[0]].add(told[1])
     by_class: dict[str, list[Original]] = defaultdict(list)
     for original in originals:
         by_class[original.label].append(original)
@@ -65,7 +70,7 @@ def deal(
         heapq.heapify(queue)
         for _ in range(missing):
             copies, order, place = queue[0]
-            number = next(n for n in range(1, copies + 2) if n not in have[place])
+            number = next(n for n in itertools.count(1) if n not in have[place] and n not in taken[place])
             have[place].add(number)
             wanted.setdefault(place, []).append(number)
             heapq.heapreplace(queue, (copies + 1, order, place))

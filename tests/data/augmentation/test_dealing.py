@@ -37,6 +37,17 @@ def test_new_originals_count_and_what_is_there_stays() -> None:
     assert deal(more, there, 18, seed=0) == {"train/a/9.jpg": [1, 2]}
 
 
+def test_a_copy_takes_the_name_of_no_original() -> None:
+    names = ("x.jpg", "x.jpg.aug-1.jpg", "x.jpg.aug-3.png", "x.jpg.aug-1.jpg.aug-1.jpg")
+    originals = [Original(f"train/a/{name}", "a", name) for name in names]
+    assert deal(originals, {"train/a/x.jpg": {2}}, 16, seed=0) == {
+        "train/a/x.jpg": [4, 5],
+        "train/a/x.jpg.aug-1.jpg": [2, 3, 4],
+        "train/a/x.jpg.aug-3.png": [1, 2, 3],
+        "train/a/x.jpg.aug-1.jpg.aug-1.jpg": [1, 2, 3],
+    }
+
+
 def test_names_tell_original_and_number() -> None:
     assert copy_place("train/a/x.tar.png", 12, "jpeg") == "train/a/x.tar.png.aug-12.jpg"
     assert original_of("train/a/x.tar.png.aug-12.jpg") == ("train/a/x.tar.png", 12)
