@@ -61,7 +61,7 @@ def write_hashed(path: Path, parts: Iterable[bytes | memoryview], sync: bool = T
 
 
 def force(path: Path) -> None:
-    """Wait until what was written to a file is on the disk.
+    """Wait until what was written to a file, or the names in a folder, are on the disk.
 
     Raises:
         OSError: as the file system gives it.

@@ -1,11 +1,16 @@
+import hashlib
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from imgcls_ray.data.arrange import Way
 from imgcls_ray.data.arrange.places import check_class
-from imgcls_ray.data.manifest import read_manifest
+from imgcls_ray.data.arrange.placing import Mover
+from imgcls_ray.data.manifest import ManifestRow, read_manifest
+from imgcls_ray.data.sources import LocalReader
 from imgcls_ray.errors import DataError, StorageError
 from tests.data.test_arrange import arranged, data, patterned, snapshot, tree, where
 
@@ -77,6 +82,46 @@ class TestWays:
         assert len(list(data.rglob("*.*"))) == 4
         assert tree(tmp_path / "out") == held
         assert not any((tmp_path / "out" / place).is_symlink() for place in held)
+
+
+@pytest.mark.parametrize("copied_before", [False, True])
+def test_a_move_to_another_disk_removes_nothing_that_a_power_cut_could_lose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied_before: bool
+) -> None:
+    source, out = tmp_path / "data/a.png", tmp_path / "out"
+    for folder in (source.parent, out / "work"):
+        folder.mkdir(parents=True)
+    patterned(1).save(source)
+    content, status = source.read_bytes(), source.stat()
+    row = ManifestRow("a.png", "ant", "train", hashlib.sha256(content).hexdigest(), None, None, len(content), "used")
+    row = replace(row, mtime_ns=status.st_mtime_ns, shard="train/ant/a.png")
+    if copied_before:
+        (out / "train/ant").mkdir(parents=True)
+        shutil.copyfile(source, out / "train/ant/a.png")
+    forced: list[Path] = []
+    fsync, rename, unlink = os.fsync, Path.rename, Path.unlink
+
+    def remember(handle: int) -> None:
+        fsync(handle)
+        forced.append(Path(f"/proc/self/fd/{handle}").readlink())
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self == source:
+            raise OSError(18, "Invalid cross-device link")
+        return rename(self, target)
+
+    def check(self: Path, missing_ok: bool = False) -> None:
+        if self == source:
+            assert {out / "train/ant/a.png", out / "train/ant", out / "train", out} <= {*forced}
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(os, "fsync", remember)
+    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Path, "unlink", check)
+    mover = Mover(LocalReader(str(source.parent)), out, out / "work", "move")
+    assert [reason for _, reason in mover.place_all([row])] == [None]
+    assert not source.exists()
+    assert (out / "train/ant/a.png").read_bytes() == content
 
 
 @pytest.mark.usefixtures("ray_local")
