@@ -15,6 +15,7 @@ _ONE_SERVER = ("s3", "gs", "gcs")
 """Schemes whose buckets are all reached through one server, which the query names or everybody knows."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
+_QUERY = re.compile(r"(://[^?\s'\"]*)\?[^\s'\"]*")
 _AWS = re.compile(r"AWS Error ([A-Z_]+)")
 _REASONS = {
     "NO_SUCH_BUCKET": "there is no such bucket",
@@ -119,12 +120,14 @@ def reason(error: Exception) -> str:
         return "there is no such file"
     if "resolve host" in text or "Could not connect" in text or "CURL error" in text:
         return _REASONS["NETWORK_CONNECTION"]
+    if isinstance(status := getattr(error, "status", None), int):  # of aiohttp, whose text holds the address
+        return f"HTTP {status}"
     text = getattr(error, "strerror", None) or text or type(error).__name__
-    return _CREDENTIALS.sub("//", text.strip().partition("\n")[0])[:200].rstrip(".")
+    return _QUERY.sub(r"\1", _CREDENTIALS.sub("//", text.strip().partition("\n")[0]))[:200].rstrip(".")
 
 
-def told(error: OSError) -> OSError:
-    """The same error, with a `strerror` of a few words."""
+def told(error: Exception) -> OSError:
+    """The same error as an OSError, with a `strerror` of a few words."""
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(2, reason(error))
-    return OSError(error.errno or 5, reason(error))
+    return OSError(getattr(error, "errno", None) or 5, reason(error))

@@ -7,7 +7,7 @@ from imgcls_ray.data.files import storing
 from imgcls_ray.data.sources.hdf5 import SUFFIXES as ARRAYS
 from imgcls_ray.data.sources.kinds import Listed, Rules, SourceKind
 from imgcls_ray.data.sources.places import LocalPlace, Place
-from imgcls_ray.data.sources.remote import RemotePlace, unreachable
+from imgcls_ray.data.sources.remote import RemotePlace, asked
 from imgcls_ray.data.sources.rows import SUFFIXES as TABLES
 from imgcls_ray.data.unpacking import SUFFIXES, check_room, temporary, unpack
 from imgcls_ray.errors import DataError
@@ -85,16 +85,6 @@ def _unpacked(place: Place, folder: Path) -> Path:
 
 
 def _fetch(place: RemotePlace, path: Path) -> None:
-    try:
-        stream = place.stream()
-    except OSError as error:
-        raise unreachable(place.address, error) from error
-    with stream, path.open("wb") as file:
-        while True:
-            try:
-                part = stream.read(_CHUNK)
-            except OSError as error:
-                raise unreachable(place.address, error) from error
-            if not part:
-                return
+    with place.stream() as stream, path.open("wb") as file:
+        while part := asked(lambda: stream.read(_CHUNK), place.address):
             file.write(part)

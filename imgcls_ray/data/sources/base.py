@@ -44,7 +44,7 @@ class Reader(ABC):
 
         Args:
             path: an item's path.
-            check: called with the first `HEAD` bytes before the rest is read; what it raises ends the reading.
+            check: called with the first `HEAD` bytes before the rest is read; an ImageError of it ends the reading.
 
         Raises:
             OSError: it can't be opened or read; `strerror` says why.
