@@ -1,6 +1,8 @@
 """What every kind of source gives: items, and a reader that opens them wherever a task runs."""
 
+import errno
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,11 +61,18 @@ class LocalReader(Reader):
 
     def read(self, path: str, check: Callable[[bytes], object] | None = None) -> bytes:
         """See Reader."""
-        with Path(self.root, path).open("rb") as file:
+        with open(Path(self.root, path), "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
             head = file.read(HEAD)
             if check:
                 check(head)
             return head + file.read()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """As `os.open`; a pipe is opened at once, not when somebody writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @dataclass(frozen=True)

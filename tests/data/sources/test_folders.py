@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,47 @@ def test_a_link_to_nowhere_counts_as_found(tmp_path: Path) -> None:
     root = tree(tmp_path, "a/1", "a/2", "b/1", "b/2")
     (tmp_path / "a" / "gone.jpg").symlink_to(tmp_path / "nowhere")
     assert "a/gone.jpg" in [item.path for item in list_source(root).items]
+
+
+def test_a_link_that_can_not_be_followed_is_a_file_that_can_not_be_read(tmp_path: Path) -> None:
+    root = tree(tmp_path, "a/1", "a/2", "b/1", "b/2", "loose.jpg")
+    for folder in (tmp_path, tmp_path / "a"):
+        (folder / "itself").symlink_to(folder / "itself")
+        (folder / "through").symlink_to(tmp_path / "loose.jpg" / "x")
+    source = list_source(root)
+    assert source.labels.names == ("a", "b")
+    assert [(item.path, item.bytes) for item in source.items if item.bytes == 0] == [("a/itself", 0), ("a/through", 0)]
+    for path, words in (("a/itself", "symbolic links"), ("a/through", "Not a directory")):
+        with pytest.raises(OSError, match=words):
+            source.reader.read(path)
+
+
+def test_a_folder_whose_entries_are_closed_to_us_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree(tmp_path, "a/1", "a/2", "b/deep/1", "b/2")
+    real, deep = os.stat, str(tmp_path / "b/deep")
+
+    def refuse(path: Any, **options: Any) -> os.stat_result:
+        if str(path) == deep:
+            raise PermissionError(13, "Permission denied", deep)
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(DataError, match=r"/b/deep can't be listed \(Permission denied\)"):
+        list_source(root)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_regular_file_is_not_read(tmp_path: Path, kind: str) -> None:
+    root = tree(tmp_path / "set", "a/1", "a/2", "b/1", "b/2")
+    os.mkfifo(tmp_path / "pipe")
+    Path(root, "a/x.jpg").symlink_to(tmp_path / "pipe" if kind == "pipe" else "/dev/zero")
+    source = list_source(root)
+    assert "a/x.jpg" in [item.path for item in source.items]
+    with pytest.raises(OSError, match="not a regular file"):
+        source.reader.read("a/x.jpg")
+    with pytest.raises(IsADirectoryError):
+        source.reader.read("a")
 
 
 def test_names_that_are_not_utf8_are_listed_readably(tmp_path: Path) -> None:
