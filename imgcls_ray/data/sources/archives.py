@@ -13,6 +13,8 @@ from imgcls_ray.data.unpacking import SUFFIXES, check_room, temporary, unpack
 from imgcls_ray.errors import DataError
 
 _CHUNK = 8 * 2**20
+_OF_COLLECT = {"attribution.csv", "collected.jsonl", "searches.jsonl"}
+"""What `imgcls collect` writes beside its class folders: no tables of labels."""
 
 
 class Archives(SourceKind):
@@ -39,17 +41,24 @@ class Archives(SourceKind):
     def _form(self, top: LocalPlace) -> tuple[SourceKind, LocalPlace] | None:
         """The form that the unpacked folder has, and where."""
         while True:
-            tables = [name for name in top.names() if name.lower().endswith(TABLES)]
-            # Of name-train.h5 and name-test.h5 the first one leads to the other.
-            arrays = [name for name in reversed(top.names()) if name.lower().endswith(ARRAYS)]
-            files = [top.below(name) for name in (*(tables if len(tables) == 1 else ()), *arrays)]
-            for place in (*files, top):
+            for place in (*self._files(top), top):
                 form = next((form for form in self._forms if form.matches(place)), None)
                 if form and (place is not top or not _is_wrapper(top)):
                     return form, place
             if not _is_wrapper(top):
                 return None
             top = top.below(top.folders()[0])
+
+    def _files(self, top: LocalPlace) -> list[LocalPlace]:
+        """The files that may be the data, rather than what lies beside them."""
+        names = [name for name in top.names() if name.lower() not in _OF_COLLECT]
+        tables = [top.below(name) for name in names if name.lower().endswith(TABLES)]
+        # Of name-train.h5 and name-test.h5 the first one leads to the other.
+        arrays = [top.below(name) for name in reversed(names) if name.lower().endswith(ARRAYS)]
+        files = [*(tables if len(tables) == 1 else ()), *arrays]
+        if not top.folders():  # nothing else can be meant
+            return files
+        return [file for file in files if any(form.matches(file) and form.fits(file) for form in self._forms)]
 
 
 def _is_wrapper(place: LocalPlace) -> bool:

@@ -91,6 +91,10 @@ class SourceKind(ABC):
     def matches(self, place: Place) -> bool:
         """Whether `place` has this form."""
 
+    def fits(self, place: Place) -> bool:  # noqa: ARG002 - for those that look
+        """Whether a file that has this form by its name tells of pictures."""
+        return True
+
     @abstractmethod
     def listed(self, place: Place, rules: Rules) -> Listed:
         """The pictures there. Nothing but tables and records is opened.

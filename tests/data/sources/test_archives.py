@@ -7,9 +7,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import pytest
 
 from imgcls_ray.data import unpacking
+from imgcls_ray.data.collect.attribution import ATTRIBUTION
+from imgcls_ray.data.collect.record import RECORD, SEARCHES
 from imgcls_ray.data.sources import Source, list_source
 from imgcls_ray.errors import DataError, StorageError
 
@@ -62,6 +65,47 @@ def test_split_folders_and_tables_may_be_inside(tmp_path: Path) -> None:
         assert unpacked(path).labels.names == ("ax", "bx")
     source = unpacked(zipped(tmp_path / "c.zip", {"rows.csv": rows} | {f"set/{key}": v for key, v in FILES.items()}))
     assert [item.path for item in source.items] == [f"set/{key}" for key in FILES]
+
+
+def _model(folder: Path) -> bytes:
+    with h5py.File(folder / "model.h5", "w") as file:
+        file.create_group("model_weights")
+    return (folder / "model.h5").read_bytes()
+
+
+@pytest.mark.parametrize("top", ["", "set/"])
+def test_what_lies_beside_class_folders_does_not_hide_them(tmp_path: Path, top: str) -> None:
+    beside = {
+        "notes.csv": b"2026-01-01,rained\n2026-01-02,shone\n",
+        "colours.csv": b"class,colour\na,red\n",
+        "bare.csv": b"a,red\nb,blue\n",
+        "results.jsonl": b'{"loss": 0.5}\n',
+        "broken.jsonl": b"[",
+        "bytes.tsv": b"\0",
+        "empty.csv": b"",
+        "model.h5": _model(tmp_path),
+        "broken.h5": b"x",
+        ATTRIBUTION: b"file,title\na/1.jpg,A\n",
+        RECORD: b'{"url": "http://x/1.jpg", "file": "a/1.jpg", "class": "a"}\n',
+        SEARCHES: b'{"provider": "x"}\n',
+    }
+    for name, content in beside.items():
+        path = zipped(tmp_path / f"{name}.zip", {top + name: content} | {top + k: v for k, v in FILES.items()})
+        assert [item.path for item in unpacked(path).items] == list(FILES), name
+
+
+def test_what_collect_wrote_does_not_hide_a_table(tmp_path: Path) -> None:
+    rows = "".join(f"{key},{key[0]}x\n" for key in FILES).encode()
+    beside = {"rows.csv": rows, ATTRIBUTION: b"file,title\n", RECORD: b"{}", SEARCHES: b"{}"}
+    assert unpacked(zipped(tmp_path / "a.zip", beside | FILES)).labels.names == ("ax", "bx")
+
+
+def test_a_table_that_is_meant_but_wrong_is_told(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"rows.csv": b"path,label\nx/1.jpg,a\n"} | FILES)
+    with pytest.raises(DataError, match=r"'x/1\.jpg' of .* is not there"):
+        unpacked(path)
+    with pytest.raises(DataError, match="needs a column with the labels"):
+        unpacked(zipped(tmp_path / "b.zip", {"rows.csv": b"path,colour\n1.jpg,a\n", "1.jpg": b"1"}))
 
 
 def test_what_is_unpacked_is_used_again_until_the_archive_changes(tmp_path: Path) -> None:
