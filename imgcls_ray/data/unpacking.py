@@ -32,6 +32,8 @@ ALWAYS_ALLOWED = 100_000_000
 MAX_PIECE = 4 * 2**20
 """Bytes of one tar header: its extended ones hold names, and tarfile keeps them in memory."""
 _CHUNK = 2**20
+_UTF8 = 0x800
+"""Flag of an entry of a zip file: its name is in UTF-8 (else in cp437)."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,20 @@ class _Zip(_Archive):
             kind = "an encrypted file"
         elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             kind = "a file that is packed in another way than deflate"
-        return _Entry(info.filename, kind, _seconds(info.date_time))
+        return _Entry(_name(info), kind, _seconds(info.date_time))
 
     def open(self) -> IO[bytes]:
         return self._file.open(self._last)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """The name of an entry: without the flag for UTF-8, which macOS leaves out, it is that only if it can be."""
+    if info.flag_bits & _UTF8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
 
 
 class _Tar(_Archive):

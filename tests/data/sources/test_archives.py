@@ -67,6 +67,23 @@ def test_split_folders_and_tables_may_be_inside(tmp_path: Path) -> None:
     assert [item.path for item in source.items] == [f"set/{key}" for key in FILES]
 
 
+@pytest.mark.parametrize(
+    ("raw", "name"), [("Café".encode(), "Café"), ("薔薇".encode(), "薔薇"), (b"Caf\x82", "Café"), (b"a\x9bb", "a¢b")]
+)
+def test_names_in_a_zip_are_utf8_if_they_can_be(tmp_path: Path, raw: bytes, name: str) -> None:
+    plain = b"x" * len(raw)
+    path = zipped(tmp_path / "a.zip", {f"{plain.decode()}/{n}.jpg": b"1" for n in range(2)} | FILES)
+    path.write_bytes(path.read_bytes().replace(plain, raw))  # as macOS and old programs write them, without a flag
+    assert set(unpacked(path).labels.names) == {"a", "b", name}
+
+
+def test_a_name_leads_out_in_no_encoding(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"xx/../../yy.jpg": b"1"} | FILES)
+    path.write_bytes(path.read_bytes().replace(b"xx/", "é/".encode()).replace(b"yy.jpg", "é.jpg".encode()))
+    with pytest.raises(DataError, match=r"'é/\.\./\.\./é\.jpg', a name that leads out"):
+        unpacked(path)
+
+
 def _model(folder: Path) -> bytes:
     with h5py.File(folder / "model.h5", "w") as file:
         file.create_group("model_weights")
