@@ -70,6 +70,23 @@ class TestWays:
         assert {p.relative_to(data).as_posix() for p in data.rglob("*.*")} == left
         assert len(tree(out)) == 62
 
+    def test_later_pictures_join_the_group_of_moved_ones(self, tmp_path: Path) -> None:
+        data, out = tmp_path / "data", tmp_path / "out"
+        for label, name in enumerate(("ant", "bee")):
+            (data / name).mkdir(parents=True)
+            for n in range(8):  # a near copy in group b ties it to group a
+                patterned(100 * label + n).save(data / name / f"{label}{n}a_1.png")
+                patterned(100 * label + n).save(data / name / f"{label}{n}b_1.jpg", quality=85)
+        arranged(data, out, "move", source={"group_by": "([^/]+)_"})
+        for label, name in enumerate(("ant", "bee")):
+            for n in range(8):
+                patterned(200 + 100 * label + n).save(data / name / f"{label}{n}b_2.png")
+        arranged(data, out, "move", source={"group_by": "([^/]+)_"})
+        splits = {Path(place).name: place.split("/")[0] for place in tree(out)}
+        assert len(splits) == 48
+        for name in [name for name in splits if "b_2" in name]:
+            assert splits[name] == splits[name.replace("b_2.png", "b_1.jpg")], name
+
     @pytest.mark.parametrize("before", ["copy", "link"])
     def test_a_move_of_what_was_copied_or_linked_loses_nothing(
         self, data: Path, tmp_path: Path, before: Way, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,6 @@ from imgcls_ray.data.arrange.placing import Mover
 from imgcls_ray.data.arrange.record import UNPACKED, Record, check_settings, read_record, write_record
 from imgcls_ray.data.arrange.settings import ArrangeSettings, Way
 from imgcls_ray.data.files import storing
-from imgcls_ray.data.grouping import NEAR
 from imgcls_ray.data.hygiene import settle
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.manifest import Counts, ManifestRow, cause, count
@@ -255,5 +254,4 @@ class _Job:
 
 def _unsettled(row: ManifestRow) -> ManifestRow:
     """The row of a picture that only the layout holds now, as its source once gave it."""
-    group = None if row.group and row.group.startswith(NEAR) else row.group
-    return replace(row, status="used", split=row.given, group=group, reason=None)
+    return replace(row, status="used", split=row.given, group=row.given_group, reason=None)
