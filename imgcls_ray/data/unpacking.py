@@ -3,6 +3,7 @@
 import errno
 import gzip
 import os
+import re
 import shutil
 import stat
 import struct
@@ -32,6 +33,8 @@ ALWAYS_ALLOWED = 100_000_000
 MAX_PIECE = 4 * 2**20
 """Bytes of one tar header: its extended ones hold names, and tarfile keeps them in memory."""
 _CHUNK = 2**20
+_LEFTOVER = re.compile(r"\..+-[0-9a-f]{12}\.[0-9a-f]{8}(\.tmp|" + "|".join(map(re.escape, SUFFIXES)) + ")")
+"""Names of what is unpacked or fetched at the moment."""
 _UTF8 = 0x800
 """Flag of an entry of a zip file: its name is in UTF-8 (else in cp437)."""
 
@@ -64,6 +67,7 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
             with _reading():
                 opened = stack.enter_context(_opened(archive, limit))
             _write(opened, work, limit)
+        os.sync()  # a power cut after the rename would leave empty files in a folder that counts as complete
         try:
             work.rename(target)
         except OSError:
@@ -84,6 +88,16 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
 def temporary(target: Path) -> Path:
     """A name beside `target` that no other process uses."""
     return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed unpacking left in `folder`, in which none is under way."""
+    for entry in folder.iterdir():
+        if _LEFTOVER.fullmatch(entry.name):
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
 
 
 def check_room(folder: Path, size: int) -> None:

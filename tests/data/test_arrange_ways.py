@@ -1,12 +1,13 @@
 import hashlib
 import os
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from imgcls_ray.data.arrange import Way
+from imgcls_ray.data.arrange import ArrangeSettings, Way, arrange, list_pictures
 from imgcls_ray.data.arrange.places import check_class
 from imgcls_ray.data.arrange.placing import Mover
 from imgcls_ray.data.manifest import ManifestRow, read_manifest
@@ -174,6 +175,22 @@ class TestRefusals:
         with pytest.raises(StorageError, match="seed 0, not 1"):
             arranged(data, tmp_path / "out", seed=1)
         assert snapshot(tmp_path / "out") == before
+
+    def test_other_settings_than_those_of_a_run_that_was_waited_for(self, data: Path, tmp_path: Path) -> None:
+        out, settings = tmp_path / "out", [ArrangeSettings(), ArrangeSettings(seed=1), ArrangeSettings()]
+        with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+            for file in data.rglob("*.*"):
+                archive.write(file, file.relative_to(data.parent))
+        first, other, same = [list_pictures(str(tmp_path / "all.zip"), out, chosen, "copy") for chosen in settings]
+        arrange(first, out, settings[0])
+        before = {name: content for name, content in snapshot(out).items() if "/." not in name}
+        with pytest.raises(StorageError, match="seed 0, not 1"):
+            arrange(other, out, settings[1])
+        assert len([same.reader.read(item.path) for item in same.items]) == 65  # still there for who waits
+        assert arrange(same, out, settings[2]).placed == 0
+        tree(out)  # nothing that was unpacked is left
+        after = {name: content[0] for name, content in snapshot(out).items()}
+        assert after == {name: content[0] for name, content in before.items()}
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 9}', '{"version": 1}'])
     def test_a_damaged_record(self, data: Path, tmp_path: Path, text: str) -> None:

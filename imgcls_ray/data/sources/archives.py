@@ -1,15 +1,17 @@
 """A `.zip` or `.tar` file that holds any of the other forms: unpacked once, then listed like a folder."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from imgcls_ray.data.files import storing
+from imgcls_ray.data.held import Held, alone
 from imgcls_ray.data.sources.hdf5 import SUFFIXES as ARRAYS
 from imgcls_ray.data.sources.kinds import Listed, Rules, SourceKind
 from imgcls_ray.data.sources.places import LocalPlace, Place
 from imgcls_ray.data.sources.remote import RemotePlace, asked
 from imgcls_ray.data.sources.rows import SUFFIXES as TABLES
-from imgcls_ray.data.unpacking import SUFFIXES, check_room, temporary, unpack
+from imgcls_ray.data.unpacking import SUFFIXES, check_room, remove_leftovers, temporary, unpack
 from imgcls_ray.errors import DataError
 
 _CHUNK = 8 * 2**20
@@ -30,13 +32,14 @@ class Archives(SourceKind):
         if rules.unpack is None:
             raise DataError(f"An archive needs a place to be unpacked in; {place.root} has none here: unpack it first.")
         inner = Rules(rules.settings, rules.known, confined=True)
-        found = self._form(LocalPlace(_unpacked(place, rules.unpack)))
+        folder, held = _unpacked(place, rules.unpack)
+        found = self._form(LocalPlace(folder))
         if found is None:
             raise DataError(
                 "An archive must hold one folder per class, or a table beside its pictures; "
                 f"{place.root} holds no folders."
             )
-        return found[0].listed(found[1], inner)
+        return replace(found[0].listed(found[1], inner), held=held)
 
     def _form(self, top: LocalPlace) -> tuple[SourceKind, LocalPlace] | None:
         """The form that the unpacked folder has, and where."""
@@ -70,27 +73,34 @@ def _is_wrapper(place: LocalPlace) -> bool:
     return any(inside.folders()) or any(name.lower().endswith(TABLES) for name in inside.names())
 
 
-def _unpacked(place: Place, folder: Path) -> Path:
-    """The folder that the archive at `place` is unpacked in; it is whole, and made if it is not there."""
+def _unpacked(place: Place, folder: Path) -> tuple[Path, Held]:
+    """The folder that the archive at `place` is unpacked in; it is whole, made if it is not there, and held."""
     size, mtime_ns = place.status()
     digest = hashlib.sha256(f"{place.root}\n{size}\n{mtime_ns}".encode("utf-8", "surrogateescape")).hexdigest()
     stem = next(place.name[: -len(end)] for end in SUFFIXES if place.name.lower().endswith(end))
     target = folder.expanduser().absolute() / f"{stem[:60].strip('. ') or 'archive'}-{digest[:12]}"
-    if target.is_dir():
-        return target
     with storing(folder):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(place, LocalPlace):
-            unpack(place.path, target, place.root)
-        elif isinstance(place, RemotePlace):
-            fetched = temporary(target).with_suffix(next(end for end in SUFFIXES if place.name.lower().endswith(end)))
-            check_room(target.parent, size)
-            try:
-                _fetch(place, fetched)
-                unpack(fetched, target, place.root)
-            finally:
-                fetched.unlink(missing_ok=True)
-    return target
+        held = Held.find(target)
+        while held is None:
+            with alone(target.parent):
+                if not target.is_dir():  # else another run, which was waited for, has the same archive
+                    remove_leftovers(target.parent)
+                    _unpack(place, target, size)
+                held = Held.find(target)
+    return target, held
+
+
+def _unpack(place: Place, target: Path, size: int) -> None:
+    if isinstance(place, LocalPlace):
+        unpack(place.path, target, place.root)
+    elif isinstance(place, RemotePlace):
+        fetched = temporary(target).with_suffix(next(end for end in SUFFIXES if place.name.lower().endswith(end)))
+        check_room(target.parent, size)
+        try:
+            _fetch(place, fetched)
+            unpack(fetched, target, place.root)
+        finally:
+            fetched.unlink(missing_ok=True)
 
 
 def _fetch(place: RemotePlace, path: Path) -> None:

@@ -5,10 +5,11 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from imgcls_ray.data.held import Held
 from imgcls_ray.data.labels import Labels
 
 Split = Literal["train", "val", "test"]
@@ -87,6 +88,8 @@ class Source:
     reader: Reader
     labels: Labels
     """The classes, in the order of a label list where one is given, else sorted."""
+    held: Held | None = field(default=None, compare=False, repr=False)
+    """Keeps in its place what was unpacked for it."""
 
 
 def identity(path: str) -> tuple[str, int, int, int]:

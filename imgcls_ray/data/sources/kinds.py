@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from imgcls_ray.config.settings import SourceSettings
+from imgcls_ray.data.held import Held
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.sources.base import Reader, SourceItem, Split
 from imgcls_ray.data.sources.places import Place
@@ -82,6 +83,8 @@ class Listed:
     """The classes, where their order is not that of their names."""
     hint: str = ""
     """What may be meant, where there is only one class."""
+    held: Held | None = None
+    """Keeps what was unpacked, where that is so."""
 
 
 class SourceKind(ABC):

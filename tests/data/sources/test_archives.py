@@ -1,11 +1,15 @@
 import io
 import os
+import pickle
 import stat
 import tarfile
+import time
 import warnings
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pytest
@@ -13,7 +17,8 @@ import pytest
 from imgcls_ray.data import unpacking
 from imgcls_ray.data.collect.attribution import ATTRIBUTION
 from imgcls_ray.data.collect.record import RECORD, SEARCHES
-from imgcls_ray.data.sources import Source, list_source
+from imgcls_ray.data.held import alone, discard
+from imgcls_ray.data.sources import Source, archives, list_source
 from imgcls_ray.errors import DataError, StorageError
 
 FILES = {"a/1.jpg": b"1", "a/2.jpg": b"22", "b/1.jpg": b"333", "b/2.jpg": b"4444"}
@@ -135,6 +140,60 @@ def test_what_is_unpacked_is_used_again_until_the_archive_changes(tmp_path: Path
     tarred(path, FILES | {"a/3.jpg": b"5"})
     again = unpacked(path)
     assert [item for item in again.items if item.path != "a/3.jpg"] == list(first.items)
+
+
+def test_what_a_killed_run_left_is_removed_before_the_next_one_unpacks(tmp_path: Path) -> None:
+    path, folder = zipped(tmp_path / "pets.zip", FILES), tmp_path / "unpacked"
+    (folder / ".pets-0123456789ab.0123abcd.tmp/a").mkdir(parents=True)
+    for name in (".old-0123456789ab.0123abcd.zip", ".pets-0123456789ab.0123abcd.tmp/a/1.jpg", ".mine.tmp", "mine.zip"):
+        (folder / name).write_bytes(b"half")
+    unpacked(path)
+    names = sorted(entry.name for entry in folder.iterdir())
+    assert (names[:2], names[2][:5], len(names)) == ([".mine.tmp", "mine.zip"], "pets-", 3)
+
+
+def test_all_is_on_the_disk_before_the_folder_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, folder = zipped(tmp_path / "pets.zip", FILES), tmp_path / "unpacked"
+    seen: list[list[str]] = []
+    monkeypatch.setattr(os, "sync", lambda: seen.append([entry.name[:6] for entry in folder.iterdir()]))
+    unpacked(path)
+    unpacked(path)
+    assert seen == [[".pets-"]]
+
+
+def test_one_run_unpacks_at_a_time_and_both_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, unpack, calls = zipped(tmp_path / "pets.zip", FILES), archives.unpack, []
+
+    def slow(*args: Any) -> None:
+        calls.append(args)
+        time.sleep(0.5)
+        unpack(*args)
+
+    monkeypatch.setattr(archives, "unpack", slow)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(unpacked, [path, path])
+    assert one == two
+    assert len(calls) == 1
+
+
+def test_what_was_unpacked_is_not_taken_from_who_reads_it(tmp_path: Path) -> None:
+    path, folder = zipped(tmp_path / "pets.zip", FILES), tmp_path / "unpacked"
+    one, two, other = unpacked(path), unpacked(path), unpacked(zipped(tmp_path / "x.zip", FILES))
+    for source in (one, other):
+        assert source.held
+        source.held.release()
+    with alone(folder):
+        discard(folder)  # somebody unpacks there
+    assert len(list(folder.iterdir())) == 2
+    (folder / ".x-0123456789ab.0123abcd.zip").write_bytes(b"half")
+    discard(folder)
+    assert [entry.name[:5] for entry in folder.iterdir()] == ["pets-"]
+    assert two.reader.read("a/1.jpg") == b"1"
+    assert pickle.loads(pickle.dumps(two)).held is None  # noqa: S301
+    del two
+    discard(folder)
+    discard(folder)
+    assert not folder.exists()
 
 
 def test_a_table_in_an_archive_never_leads_out(tmp_path: Path) -> None:
