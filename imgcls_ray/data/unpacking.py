@@ -8,7 +8,6 @@ import shutil
 import stat
 import struct
 import tarfile
-import uuid
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from imgcls_ray.data.files import temporary_beside
 from imgcls_ray.errors import DataError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -33,7 +33,7 @@ ALWAYS_ALLOWED = 100_000_000
 MAX_PIECE = 4 * 2**20
 """Bytes of one tar header: its extended ones hold names, and tarfile keeps them in memory."""
 _CHUNK = 2**20
-_LEFTOVER = re.compile(r"\..+-[0-9a-f]{12}\.[0-9a-f]{8}(\.tmp|" + "|".join(map(re.escape, SUFFIXES)) + ")")
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}(\.tmp|" + "|".join(map(re.escape, SUFFIXES)) + ")")
 """Names of what is unpacked or fetched at the moment."""
 _UTF8 = 0x800
 """Flag of an entry of a zip file: its name is in UTF-8 (else in cp437)."""
@@ -59,7 +59,7 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
         DataError: it is broken or encrypted, is larger than allowed, or holds links or names that lead outside.
         OSError: the file system refuses (no space, no permission).
     """
-    work = temporary(target)
+    work = temporary_beside(target)
     work.mkdir()
     limit = min(MAX_BYTES, max(ALWAYS_ALLOWED, MAX_RATIO * archive.stat().st_size))
     try:
@@ -83,11 +83,6 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
         ) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def temporary(target: Path) -> Path:
-    """A name beside `target` that no other process uses."""
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def remove_leftovers(folder: Path) -> None:

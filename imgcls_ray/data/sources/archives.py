@@ -4,14 +4,14 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from imgcls_ray.data.files import storing
+from imgcls_ray.data.files import storing, temporary_beside
 from imgcls_ray.data.held import Held, alone
 from imgcls_ray.data.sources.hdf5 import SUFFIXES as ARRAYS
 from imgcls_ray.data.sources.kinds import Listed, Rules, SourceKind
 from imgcls_ray.data.sources.places import LocalPlace, Place
 from imgcls_ray.data.sources.remote import RemotePlace, asked
 from imgcls_ray.data.sources.rows import SUFFIXES as TABLES
-from imgcls_ray.data.unpacking import SUFFIXES, check_room, remove_leftovers, temporary, unpack
+from imgcls_ray.data.unpacking import SUFFIXES, check_room, remove_leftovers, unpack
 from imgcls_ray.errors import DataError
 
 _CHUNK = 8 * 2**20
@@ -94,7 +94,9 @@ def _unpack(place: Place, target: Path, size: int) -> None:
     if isinstance(place, LocalPlace):
         unpack(place.path, target, place.root)
     elif isinstance(place, RemotePlace):
-        fetched = temporary(target).with_suffix(next(end for end in SUFFIXES if place.name.lower().endswith(end)))
+        fetched = temporary_beside(target).with_suffix(
+            next(end for end in SUFFIXES if place.name.lower().endswith(end))
+        )
         check_room(target.parent, size)
         try:
             _fetch(place, fetched)
