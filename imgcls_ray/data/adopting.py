@@ -1,6 +1,7 @@
 """From pictures that a service kept, and people have labelled, to the class folders that an update reads."""
 
 import csv
+import filecmp
 import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from imgcls_ray.data.files import replacing, storing
 from imgcls_ray.data.sources.choose import find_place
-from imgcls_ray.data.sources.folders import split_folders
+from imgcls_ray.data.sources.folders import SplitFolders, split_folders
 from imgcls_ray.data.sources.places import LocalPlace
 from imgcls_ray.data.sources.rows import decoded
 from imgcls_ray.errors import DataError, ending
@@ -26,13 +27,16 @@ class Adopted:
     known: int
     """That were there already."""
     unlabelled: int
+    moved: int = 0
+    """That were there in another class, of an earlier label."""
 
     @property
     def sentence(self) -> str:
         """In a line."""
         each = f" ({', '.join(f'{count} {label}' for label, count in self.new.items())})" if self.new else ""
-        new, known = sum(self.new.values()), f"{self.known} there already"
-        return f"{new} picture{'' if new == 1 else 's'} adopted{each}, {known}, {self.unlabelled} without a label"
+        new, moved = sum(self.new.values()), f" {self.moved} moved to another class," if self.moved else ""
+        known = f"{moved} {self.known} there already"
+        return f"{new} picture{'' if new == 1 else 's'} adopted{each},{known}, {self.unlabelled} without a label"
 
     def to_json(self) -> dict[str, Any]:
         """The document that `imgcls adopt --json` prints."""
@@ -44,7 +48,8 @@ def adopt(kept: Path, data: Path) -> Adopted:
 
     All labels are checked before anything is copied, against the class folders that are there. Where `data` has folders
     for splits, pictures go into that for training. Names come from the pictures' content, so doing it again copies
-    nothing twice. A later table counts more than an earlier one.
+    nothing twice, and what an earlier label brought into another class is moved. A later table counts more than an
+    earlier one.
 
     Raises:
         DataError: no tables, no class folders, a label that is none of these, or a picture that is missing.
@@ -60,23 +65,37 @@ def adopt(kept: Path, data: Path) -> Adopted:
     place = find_place(str(data))
     if not isinstance(place, LocalPlace) or not place.is_folder:
         raise DataError(f"Pictures are adopted into a folder that holds one folder per class; {data} is none.")
-    below = split_folders(place).get("train", [""])[0]
+    below = split_folders(place)["train"][0] if SplitFolders().matches(place) else ""
     classes = [name for name in place.folders(below) if not name.startswith(".")]
     for path, label in labels.items():
         _check(kept, path, label, classes, data)
     new: Counter[str] = Counter()
-    known = 0
+    known = moved = 0
     for path, label in sorted(labels.items()):
         if not label:
             continue
         target = Path(place.root, below, label, PurePosixPath(path).name)
-        if target.exists():
+        with storing(target):
+            there = target.exists()
+            elsewhere = [
+                other
+                for other in (Path(place.root, below, name, target.name) for name in classes)
+                if other.is_file()
+                and not other.parent.samefile(target.parent)
+                and filecmp.cmp(kept / path, other, shallow=False)
+            ]
+            if not there:
+                with replacing(target) as file, (kept / path).open("rb") as source:
+                    shutil.copyfileobj(source, file)
+            for other in elsewhere:  # under two labels it would be left out
+                other.unlink()
+        if elsewhere:
+            moved += 1
+        elif there:
             known += 1
-            continue
-        with storing(target), replacing(target) as file, (kept / path).open("rb") as source:
-            shutil.copyfileobj(source, file)
-        new[label] += 1
-    return Adopted(dict(sorted(new.items())), known, sum(not label for label in labels.values()))
+        else:
+            new[label] += 1
+    return Adopted(dict(sorted(new.items())), known, sum(not label for label in labels.values()), moved)
 
 
 def _rows(table: Path) -> list[tuple[str, str]]:

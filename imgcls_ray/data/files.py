@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from imgcls_ray.errors import StorageError
 
+_LONGEST_STEM = 200
+"""Bytes of a file's name that its temporary one holds: 255 are a name's most, and it must not be the longer one."""
 _SLICE = 1 << 20
 """Bytes hashed and written at a time: what the one has just read is still in the cache for the other."""
 
@@ -61,7 +63,7 @@ def write_hashed(path: Path, parts: Iterable[bytes | memoryview], sync: bool = T
 
 
 def force(path: Path) -> None:
-    """Wait until what was written to a file is on the disk.
+    """Wait until what was written to a file, or the names in a folder, are on the disk.
 
     Raises:
         OSError: as the file system gives it.
@@ -73,10 +75,16 @@ def force(path: Path) -> None:
         os.close(handle)
 
 
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the same folder that no other process uses. Of a long name only the beginning is in it."""
+    beginning = os.fsencode(path.name)[:_LONGEST_STEM].decode(errors="ignore")
+    return path.with_name(f".{beginning}.{uuid.uuid4().hex[:8]}.tmp")
+
+
 @contextmanager
 def replacing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
     """A new file under a temporary name beside `path`, which gets that name at the end, unless something is raised."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = temporary_beside(path)
     try:
         with temporary.open("wb") as file:
             yield file

@@ -3,11 +3,11 @@
 import errno
 import gzip
 import os
+import re
 import shutil
 import stat
 import struct
 import tarfile
-import uuid
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from imgcls_ray.data.files import temporary_beside
 from imgcls_ray.errors import DataError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -32,6 +33,10 @@ ALWAYS_ALLOWED = 100_000_000
 MAX_PIECE = 4 * 2**20
 """Bytes of one tar header: its extended ones hold names, and tarfile keeps them in memory."""
 _CHUNK = 2**20
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}(\.tmp|" + "|".join(map(re.escape, SUFFIXES)) + ")")
+"""Names of what is unpacked or fetched at the moment."""
+_UTF8 = 0x800
+"""Flag of an entry of a zip file: its name is in UTF-8 (else in cp437)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
         DataError: it is broken or encrypted, is larger than allowed, or holds links or names that lead outside.
         OSError: the file system refuses (no space, no permission).
     """
-    work = temporary(target)
+    work = temporary_beside(target)
     work.mkdir()
     limit = min(MAX_BYTES, max(ALWAYS_ALLOWED, MAX_RATIO * archive.stat().st_size))
     try:
@@ -62,6 +67,7 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
             with _reading():
                 opened = stack.enter_context(_opened(archive, limit))
             _write(opened, work, limit)
+        os.sync()  # a power cut after the rename would leave empty files in a folder that counts as complete
         try:
             work.rename(target)
         except OSError:
@@ -79,9 +85,14 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def temporary(target: Path) -> Path:
-    """A name beside `target` that no other process uses."""
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed unpacking left in `folder`, in which none is under way."""
+    for entry in folder.iterdir():
+        if _LEFTOVER.fullmatch(entry.name):
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
 
 
 def check_room(folder: Path, size: int) -> None:
@@ -121,10 +132,20 @@ class _Zip(_Archive):
             kind = "an encrypted file"
         elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             kind = "a file that is packed in another way than deflate"
-        return _Entry(info.filename, kind, _seconds(info.date_time))
+        return _Entry(_name(info), kind, _seconds(info.date_time))
 
     def open(self) -> IO[bytes]:
         return self._file.open(self._last)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """The name of an entry: without the flag for UTF-8, which macOS leaves out, it is that only if it can be."""
+    if info.flag_bits & _UTF8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
 
 
 class _Tar(_Archive):

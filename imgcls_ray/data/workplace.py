@@ -55,19 +55,24 @@ def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the system lets go of it whatever ends this process."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        waited = False
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not waited:
-                    logging.getLogger(__name__).warning("Another run is preparing %s; waiting for it.", folder)
-                waited = True
-                time.sleep(_POLL)
+        wait_for_turn(handle, f"Another run is preparing {folder}")
         yield
     finally:
         os.close(handle)
+
+
+def wait_for_turn(handle: int, what: str) -> None:
+    """Wait for the lock of an open folder; `what` is said once if another program has it."""
+    waited = False
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not waited:
+                logging.getLogger(__name__).warning("%s; waiting for it.", what)
+            waited = True
+            time.sleep(_POLL)
 
 
 def _clean(folder: Path) -> None:

@@ -19,4 +19,4 @@ def test_adopt(imgcls: Callable[..., Said], tmp_path: Path) -> None:
     said = imgcls("adopt", kept, data)
     assert (said.code, said.out) == (0, "1 picture adopted (1 dog), 0 there already, 1 without a label.\n")
     said = imgcls("adopt", kept, data, "--json")
-    assert json.loads(said.out) == {"new": {}, "known": 1, "unlabelled": 1}
+    assert json.loads(said.out) == {"new": {}, "known": 1, "unlabelled": 1, "moved": 0}

@@ -54,6 +54,30 @@ def test_where_there_are_splits_they_are_learned_from(kept: Path, tmp_path: Path
     assert files(data) == ["Training/cat/a.jpg", "Training/dog/c.png", "Training/dog/d.jpg"]
 
 
+def test_a_corrected_label_moves_the_picture(kept: Path, data: Path) -> None:
+    adopt(kept, data)
+    (data / "cat" / "d.jpg").write_bytes(b"another one of this name, not ours")
+    table(kept, 3, ("a.jpg", "dog"), ("d.jpg", "dog"))
+    done = adopt(kept, data)
+    assert done == Adopted({}, known=2, unlabelled=1, moved=1)
+    assert done.sentence == "0 pictures adopted, 1 moved to another class, 2 there already, 1 without a label"
+    assert files(data) == ["cat/d.jpg", "dog/a.jpg", "dog/c.png", "dog/d.jpg"]
+    assert (data / "dog" / "a.jpg").read_bytes() == b"a.jpg"
+    (data / "cat" / "a.jpg").write_bytes(b"a.jpg")  # as an earlier version left it
+    assert adopt(kept, data).moved == 1
+    assert files(data) == ["cat/d.jpg", "dog/a.jpg", "dog/c.png", "dog/d.jpg"]
+    assert adopt(kept, data) == Adopted({}, known=3, unlabelled=1)
+
+
+def test_a_class_called_train_is_a_class(kept: Path, tmp_path: Path) -> None:
+    for place in ("bus", "train/old"):
+        (tmp_path / "vehicles" / place).mkdir(parents=True)
+    table(kept, 1, ("a.jpg", "bus"), ("b.jpg", "train"))
+    table(kept, 2)
+    adopt(kept, tmp_path / "vehicles")
+    assert files(tmp_path / "vehicles") == ["bus/a.jpg", "train/b.jpg"]
+
+
 @pytest.mark.parametrize(
     ("name", "label", "sentence"),
     [

@@ -1,11 +1,17 @@
+import hashlib
 import os
+import shutil
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from imgcls_ray.data.arrange import Way
+from imgcls_ray.data.arrange import ArrangeSettings, Way, arrange, list_pictures
 from imgcls_ray.data.arrange.places import check_class
-from imgcls_ray.data.manifest import read_manifest
+from imgcls_ray.data.arrange.placing import Mover
+from imgcls_ray.data.manifest import ManifestRow, read_manifest
+from imgcls_ray.data.sources import LocalReader
 from imgcls_ray.errors import DataError, StorageError
 from tests.data.test_arrange import arranged, data, patterned, snapshot, tree, where
 
@@ -65,6 +71,23 @@ class TestWays:
         assert {p.relative_to(data).as_posix() for p in data.rglob("*.*")} == left
         assert len(tree(out)) == 62
 
+    def test_later_pictures_join_the_group_of_moved_ones(self, tmp_path: Path) -> None:
+        data, out = tmp_path / "data", tmp_path / "out"
+        for label, name in enumerate(("ant", "bee")):
+            (data / name).mkdir(parents=True)
+            for n in range(8):  # a near copy in group b ties it to group a
+                patterned(100 * label + n).save(data / name / f"{label}{n}a_1.png")
+                patterned(100 * label + n).save(data / name / f"{label}{n}b_1.jpg", quality=85)
+        arranged(data, out, "move", source={"group_by": "([^/]+)_"})
+        for label, name in enumerate(("ant", "bee")):
+            for n in range(8):
+                patterned(200 + 100 * label + n).save(data / name / f"{label}{n}b_2.png")
+        arranged(data, out, "move", source={"group_by": "([^/]+)_"})
+        splits = {Path(place).name: place.split("/")[0] for place in tree(out)}
+        assert len(splits) == 48
+        for name in [name for name in splits if "b_2" in name]:
+            assert splits[name] == splits[name.replace("b_2.png", "b_1.jpg")], name
+
     @pytest.mark.parametrize("before", ["copy", "link"])
     def test_a_move_of_what_was_copied_or_linked_loses_nothing(
         self, data: Path, tmp_path: Path, before: Way, monkeypatch: pytest.MonkeyPatch
@@ -77,6 +100,46 @@ class TestWays:
         assert len(list(data.rglob("*.*"))) == 4
         assert tree(tmp_path / "out") == held
         assert not any((tmp_path / "out" / place).is_symlink() for place in held)
+
+
+@pytest.mark.parametrize("copied_before", [False, True])
+def test_a_move_to_another_disk_removes_nothing_that_a_power_cut_could_lose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied_before: bool
+) -> None:
+    source, out = tmp_path / "data/a.png", tmp_path / "out"
+    for folder in (source.parent, out / "work"):
+        folder.mkdir(parents=True)
+    patterned(1).save(source)
+    content, status = source.read_bytes(), source.stat()
+    row = ManifestRow("a.png", "ant", "train", hashlib.sha256(content).hexdigest(), None, None, len(content), "used")
+    row = replace(row, mtime_ns=status.st_mtime_ns, shard="train/ant/a.png")
+    if copied_before:
+        (out / "train/ant").mkdir(parents=True)
+        shutil.copyfile(source, out / "train/ant/a.png")
+    forced: list[Path] = []
+    fsync, rename, unlink = os.fsync, Path.rename, Path.unlink
+
+    def remember(handle: int) -> None:
+        fsync(handle)
+        forced.append(Path(f"/proc/self/fd/{handle}").readlink())
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self == source:
+            raise OSError(18, "Invalid cross-device link")
+        return rename(self, target)
+
+    def check(self: Path, missing_ok: bool = False) -> None:
+        if self == source:
+            assert {out / "train/ant/a.png", out / "train/ant", out / "train", out} <= {*forced}
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(os, "fsync", remember)
+    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Path, "unlink", check)
+    mover = Mover(LocalReader(str(source.parent)), out, out / "work", "move")
+    assert [reason for _, reason in mover.place_all([row])] == [None]
+    assert not source.exists()
+    assert (out / "train/ant/a.png").read_bytes() == content
 
 
 @pytest.mark.usefixtures("ray_local")
@@ -112,6 +175,22 @@ class TestRefusals:
         with pytest.raises(StorageError, match="seed 0, not 1"):
             arranged(data, tmp_path / "out", seed=1)
         assert snapshot(tmp_path / "out") == before
+
+    def test_other_settings_than_those_of_a_run_that_was_waited_for(self, data: Path, tmp_path: Path) -> None:
+        out, settings = tmp_path / "out", [ArrangeSettings(), ArrangeSettings(seed=1), ArrangeSettings()]
+        with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+            for file in data.rglob("*.*"):
+                archive.write(file, file.relative_to(data.parent))
+        first, other, same = [list_pictures(str(tmp_path / "all.zip"), out, chosen, "copy") for chosen in settings]
+        arrange(first, out, settings[0])
+        before = {name: content for name, content in snapshot(out).items() if "/." not in name}
+        with pytest.raises(StorageError, match="seed 0, not 1"):
+            arrange(other, out, settings[1])
+        assert len([same.reader.read(item.path) for item in same.items]) == 65  # still there for who waits
+        assert arrange(same, out, settings[2]).placed == 0
+        tree(out)  # nothing that was unpacked is left
+        after = {name: content[0] for name, content in snapshot(out).items()}
+        assert after == {name: content[0] for name, content in before.items()}
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 9}', '{"version": 1}'])
     def test_a_damaged_record(self, data: Path, tmp_path: Path, text: str) -> None:

@@ -1,10 +1,11 @@
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from imgcls_ray.data.files import Written, write_hashed
+from imgcls_ray.data.files import Written, write_atomic, write_hashed
 
 
 def test_parts_are_written_in_order_and_hashed(tmp_path: Path) -> None:
@@ -17,6 +18,14 @@ def test_parts_are_written_in_order_and_hashed(tmp_path: Path) -> None:
 
 def test_nothing_is_a_file_too(tmp_path: Path) -> None:
     assert write_hashed(tmp_path / "x", []) == Written(0, hashlib.sha256().hexdigest())
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 255, "é" * 127, "薔" * 85, os.fsdecode(b"\xff.x")], ids=["plain", "accents", "ideographs", "bytes"]
+)
+def test_the_longest_names_can_be_written(tmp_path: Path, name: str) -> None:
+    write_atomic(tmp_path / name, b"content")
+    assert (tmp_path / name).read_bytes() == b"content"
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])

@@ -1,6 +1,5 @@
 """From pictures anywhere to a separated layout: looked at once, settled as preprocess does, put in their places."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -15,7 +14,7 @@ from imgcls_ray.data.arrange.placing import Mover
 from imgcls_ray.data.arrange.record import UNPACKED, Record, check_settings, read_record, write_record
 from imgcls_ray.data.arrange.settings import ArrangeSettings, Way
 from imgcls_ray.data.files import storing
-from imgcls_ray.data.grouping import NEAR
+from imgcls_ray.data.held import discard
 from imgcls_ray.data.hygiene import settle
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.manifest import Counts, ManifestRow, cause, count
@@ -120,11 +119,23 @@ def arrange(
     for name in source.labels.names:
         check_class(name)
     with workplace(folder) as work:
-        job = _Job(source, folder, work, settings, way, read_record(folder), progress)
-        arranged = job.run()
-        with storing(folder):
-            shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+        record = read_record(folder)
+        try:
+            check_settings(record, settings, folder)  # again: they may be those of a run that was waited for
+        except StorageError:
+            _discard(source, folder)
+            raise
+        arranged = _Job(source, folder, work, settings, way, record, progress).run()
+        _discard(source, folder)
     return replace(arranged, seconds=time.perf_counter() - started)
+
+
+def _discard(source: Source, folder: Path) -> None:
+    """Take away what was unpacked for `source` alone."""
+    if source.held:
+        source.held.release()
+    with storing(folder):
+        discard(folder / UNPACKED)
 
 
 @dataclass
@@ -255,5 +266,4 @@ class _Job:
 
 def _unsettled(row: ManifestRow) -> ManifestRow:
     """The row of a picture that only the layout holds now, as its source once gave it."""
-    group = None if row.group and row.group.startswith(NEAR) else row.group
-    return replace(row, status="used", split=row.given, group=group, reason=None)
+    return replace(row, status="used", split=row.given, group=row.given_group, reason=None)

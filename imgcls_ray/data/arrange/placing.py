@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcls_ray.data.arrange.settings import Way
+from imgcls_ray.data.files import force
 from imgcls_ray.data.manifest import ManifestRow
 from imgcls_ray.data.sources import LocalReader, Reader
 from imgcls_ray.errors import StorageError
@@ -35,8 +36,12 @@ class Mover:
         Raises:
             OSError: the folder can't be written.
         """
-        for parent in {(self.folder / (row.shard or "")).parent for row in rows}:
+        parents = {(self.folder / (row.shard or "")).parent for row in rows}
+        for parent in parents:
             parent.mkdir(parents=True, exist_ok=True)
+        if self.way == "move":  # a new folder that a power cut takes would take the pictures along
+            for folder in {self.folder, *(parent.parent for parent in parents)}:
+                force(folder)
         with ThreadPoolExecutor(_THREADS) as pool:
             for start in range(0, len(rows), _AT_ONCE):
                 part = rows[start : start + _AT_ONCE]
@@ -98,7 +103,7 @@ def _move(source: Path, target: Path, work: Path) -> None:
             if error.errno != errno.EXDEV:
                 raise
     _write(source.read_bytes(), target, work, sync=True)
-    source.unlink()
+    _remove(source, target)
 
 
 def _finish(source: Path, target: Path, sha256: str, work: Path) -> str | None:
@@ -108,5 +113,12 @@ def _finish(source: Path, target: Path, sha256: str, work: Path) -> str | None:
     with target.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             return "another picture stands in its place"
-    source.unlink()
+    _remove(source, target)
     return None
+
+
+def _remove(source: Path, target: Path) -> None:
+    """Remove a picture when its copy is on the disk, and the copy's name too."""
+    force(target)
+    force(target.parent)
+    source.unlink()

@@ -10,7 +10,7 @@ from typing import Any
 
 from imgcls_ray.data.arrange import Arranged, Progress
 from imgcls_ray.data.augmentation.copies import augment_block, blocks_of, operations_of
-from imgcls_ray.data.augmentation.dealing import Original, deal, original_of
+from imgcls_ray.data.augmentation.dealing import Original, deal, original_of, stem_of
 from imgcls_ray.data.augmentation.settings import AugmentSettings
 from imgcls_ray.data.files import storage_error, storing, write_atomic
 from imgcls_ray.data.pixels import DECODER_VERSION
@@ -149,11 +149,12 @@ def _made(
 def _there(folder: Path, originals: list[Original]) -> dict[str, set[int]]:
     """The copies that are there, by the place of their original; orphans and what was cut off are removed."""
     places = {one.place for one in originals}
+    stems = {stem_of(place): place for place in places}
     there: dict[str, set[int]] = defaultdict(set)
     for directory in sorted((folder / "train").iterdir()):
         for entry in directory.iterdir() if directory.is_dir() else ():
             place = entry.relative_to(folder).as_posix()
-            told = None if place in places else original_of(place)
+            told = None if place in places else original_of(place, stems)
             if entry.name.startswith(".") and entry.name.endswith(".tmp"):
                 entry.unlink(missing_ok=True)
             elif told and told[0] in places and entry.stat().st_size:

@@ -95,7 +95,7 @@ class Client:
                 target = split_url(urljoin(parts.geturl(), location))
             except FetchError as error:
                 raise FetchError("redirect to no http address", Again.NEVER) from error
-            if own and parts.scheme == "https" and target.scheme == "http":
+            if parts.scheme == "https" and target.scheme == "http":
                 first = ""  # a token must not go on in the clear
             parts = target
         raise FetchError("too many redirects", Again.NEVER)

@@ -96,13 +96,14 @@ def collect(
 
 
 def _entries(record: JsonLines) -> list[Entry]:
-    """The last word on each address."""
+    """The last word on each address, in the order in which they were said."""
     found: dict[str, Entry] = {}
     for document in record.read():
         try:
             entry = Entry.from_json(document)
         except ValueError:  # a line that somebody changed by hand tells nothing; its address is tried again
             continue
+        found.pop(entry.url, None)
         found[entry.url] = entry
     return list(found.values())
 
@@ -132,8 +133,9 @@ class _Collector:
         self._limits = Limits(int(settings.max_mb * 1e6), ACCEPT, check_head)
 
     def kept(self) -> list[Entry]:
-        """Pictures with a record that are still there."""
-        return [e for e in self._entries.values() if e.file and self._folder.holds(e.file)]
+        """Pictures with a record that are still there. Where records share a file, the newest tells what it is."""
+        newest = {entry.file: entry for entry in self._entries.values() if entry.file}
+        return [entry for entry in newest.values() if self._folder.holds(entry.file)]
 
     def run(self, rows: tuple[Row, ...]) -> None:
         asked = sum(row.number for row in rows)
@@ -234,6 +236,7 @@ class _Collector:
 
     def _add(self, entry: Entry) -> None:
         self._record.append(entry.to_json())
+        self._entries.pop(entry.url, None)
         self._entries[entry.url] = entry
 
     def _recorded(self, file: str) -> bool:

@@ -76,6 +76,8 @@ class Folder:
         wanted = sorted(set(folders))
         _check_layout(root, recorded, wanted)
         for file, digest in recorded.items():
+            name, _, last = file.rpartition("/")
+            self._count(name, last)  # gone or not: a name that was given is not given to another picture
             if (root / file).is_file():
                 self._files.setdefault(digest, file)
         try:
@@ -110,10 +112,13 @@ class Folder:
         self._files[digest] = file
         return Kept(file, digest, new=True)
 
-    def _look_at(self, path: Path, name: str, recorded: dict[str, str]) -> None:
-        numbered = re.fullmatch(re.escape(name.rpartition("/")[2]) + r"_(\d{1,9})\.\w+", path.name)
+    def _count(self, name: str, file: str) -> None:
+        numbered = re.fullmatch(re.escape(name.rpartition("/")[2]) + r"_(\d{1,9})\.\w+", file)
         if numbered:
             self._numbers[name] = max(self._numbers.get(name, 0), int(numbered[1]))
+
+    def _look_at(self, path: Path, name: str, recorded: dict[str, str]) -> None:
+        self._count(name, path.name)
         file = f"{name}/{path.name}"
         if file not in recorded and path.is_file() and not path.name.startswith("."):
             with path.open("rb") as opened:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imgcls_ray.data.collect.base import Candidate, Row
 from imgcls_ray.data.collect.table import Line, Table, read_table
-from imgcls_ray.data.sources import Split
+from imgcls_ray.data.sources import SPLIT_NAMES, Split
 from imgcls_ray.errors import DataError, nearest
 
 COLUMNS = {
@@ -21,16 +21,6 @@ COLUMNS = {
     "title": (),
 }
 """What the columns mean, and the names they go by."""
-
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 
 MAX_NUMBER = 1_000_000
 

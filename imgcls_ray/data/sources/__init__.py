@@ -2,10 +2,12 @@
 
 from imgcls_ray.data.sources.base import HEAD, SPLITS, LocalReader, Reader, Source, SourceItem, Split
 from imgcls_ray.data.sources.choose import check_source, list_source
+from imgcls_ray.data.sources.kinds import SPLIT_NAMES
 
 __all__ = [
     "HEAD",
     "SPLITS",
+    "SPLIT_NAMES",
     "LocalReader",
     "Reader",
     "Source",

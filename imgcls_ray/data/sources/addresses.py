@@ -11,8 +11,11 @@ ARROW_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 """Opened by pyarrow; all others by fsspec."""
 _GS_PATIENCE = 20  # seconds; without it an unreachable Google Storage is tried for a quarter of an hour
 
+_ONE_SERVER = ("s3", "gs", "gcs")
+"""Schemes whose buckets are all reached through one server, which the query names or everybody knows."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
+_QUERY = re.compile(r"(://[^?\s'\"]*)\?[^\s'\"]*")
 _AWS = re.compile(r"AWS Error ([A-Z_]+)")
 _REASONS = {
     "NO_SUCH_BUCKET": "there is no such bucket",
@@ -62,9 +65,11 @@ class Address:
         return replace(self, path=self.path.rpartition("/")[0])
 
     def beside(self, uri: str) -> "Address":
-        """The address of `uri`, reached in the same way as this one where it is of the same scheme."""
+        """The address of `uri`, reached with this one's credentials and query where these go to the same server."""
         other = Address.parse(uri)
-        if other.scheme != self.scheme or other.query or other.credentials:
+        here = other.bucket.rpartition("@")[2].lower() == self.bucket.rpartition("@")[2].lower()
+        same = other.scheme == self.scheme and (here or self.scheme in _ONE_SERVER)
+        if not same or other.query or other.credentials:
             return other
         return replace(other, credentials=self.credentials, query=self.query)
 
@@ -115,12 +120,14 @@ def reason(error: Exception) -> str:
         return "there is no such file"
     if "resolve host" in text or "Could not connect" in text or "CURL error" in text:
         return _REASONS["NETWORK_CONNECTION"]
+    if isinstance(status := getattr(error, "status", None), int):  # of aiohttp, whose text holds the address
+        return f"HTTP {status}"
     text = getattr(error, "strerror", None) or text or type(error).__name__
-    return _CREDENTIALS.sub("//", text.strip().partition("\n")[0])[:200].rstrip(".")
+    return _QUERY.sub(r"\1", _CREDENTIALS.sub("//", text.strip().partition("\n")[0]))[:200].rstrip(".")
 
 
-def told(error: OSError) -> OSError:
-    """The same error, with a `strerror` of a few words."""
+def told(error: Exception) -> OSError:
+    """The same error as an OSError, with a `strerror` of a few words."""
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(2, reason(error))
-    return OSError(error.errno or 5, reason(error))
+    return OSError(getattr(error, "errno", None) or 5, reason(error))

@@ -1,12 +1,15 @@
 """What every kind of source gives: items, and a reader that opens them wherever a task runs."""
 
+import errno
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from imgcls_ray.data.held import Held
 from imgcls_ray.data.labels import Labels
 
 Split = Literal["train", "val", "test"]
@@ -44,7 +47,7 @@ class Reader(ABC):
 
         Args:
             path: an item's path.
-            check: called with the first `HEAD` bytes before the rest is read; what it raises ends the reading.
+            check: called with the first `HEAD` bytes before the rest is read; an ImageError of it ends the reading.
 
         Raises:
             OSError: it can't be opened or read; `strerror` says why.
@@ -59,11 +62,18 @@ class LocalReader(Reader):
 
     def read(self, path: str, check: Callable[[bytes], object] | None = None) -> bytes:
         """See Reader."""
-        with Path(self.root, path).open("rb") as file:
+        with open(Path(self.root, path), "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
             head = file.read(HEAD)
             if check:
                 check(head)
             return head + file.read()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """As `os.open`; a pipe is opened at once, not when somebody writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,8 @@ class Source:
     reader: Reader
     labels: Labels
     """The classes, in the order of a label list where one is given, else sorted."""
+    held: Held | None = field(default=None, compare=False, repr=False)
+    """Keeps in its place what was unpacked for it."""
 
 
 def identity(path: str) -> tuple[str, int, int, int]:

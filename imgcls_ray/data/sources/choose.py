@@ -64,7 +64,7 @@ def list_source(
         labels = known or listed.order or Labels.of(item.label for item in items if item.label)
     else:
         _check_known(place, listed, items, labels)
-    return Source(_name(place), items, place.root, listed.reader, labels)
+    return Source(_name(place), items, place.root, listed.reader, labels, listed.held)
 
 
 def find_place(data: str) -> Place:

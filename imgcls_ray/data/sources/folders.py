@@ -1,5 +1,6 @@
 """One folder per class, alone or below a folder for each split."""
 
+import re
 from collections.abc import Iterator
 
 from imgcls_ray.data.sources.base import SourceItem, Split
@@ -40,6 +41,8 @@ class ClassFolders(SourceKind):
 
     def listed(self, place: Place, rules: Rules) -> Listed:
         classes = place.folders()
+        if rules.known is None:  # whose label list may want even these
+            _check_no_splits(place, classes)
         items = (item for label in classes for item in _of_class(place, label, label, None, rules))
         deeper = len(classes) == 1 and any(place.folders(classes[0]))
         hint = f" (perhaps {place.root}/{classes[0]} is the data folder)" if deeper else ""
@@ -54,6 +57,25 @@ def split_folders(place: Place) -> dict[Split, list[str]]:
         if split:
             found.setdefault(split, []).append(name)
     return found
+
+
+def _check_no_splits(place: Place, classes: list[str]) -> None:
+    """Refuse `train_data` with `test_data` and the like: two classes of these names are hardly meant.
+
+    Raises:
+        DataError: it names them.
+    """
+    words = {name: re.split(r"[\W\d_]+", name.lower()) for name in classes}
+    splits = {name: split for name in classes if (split := next(filter(None, map(SPLIT_NAMES.get, words[name])), None))}
+    train = [name for name, split in splits.items() if split == "train"]
+    if not train or len(set(splits.values())) < 2:
+        return
+    # `train` among others may be a vehicle, with pictures of its own.
+    if len(splits) == len(classes) or not any(map(place.names, train)):
+        raise DataError(
+            "Folders of splits are called train, val and test, with a folder per class in each; "
+            f"{place.root} holds {' and '.join(splits)}: rename them."
+        )
 
 
 def _classes(place: Place, below: str) -> tuple[str, ...]:

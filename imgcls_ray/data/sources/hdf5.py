@@ -55,6 +55,12 @@ class Hdf5(SourceKind):
     def matches(self, place: Place) -> bool:
         return not place.is_folder and place.root.lower().endswith(SUFFIXES)
 
+    def fits(self, place: Place) -> bool:
+        try:
+            return isinstance(place, LocalPlace) and bool(_datasets(place.path))
+        except DataError:
+            return False
+
     def listed(self, place: Place, rules: Rules) -> Listed:
         if not isinstance(place, LocalPlace):
             raise DataError(f"HDF5 files are read from a folder; {place.root} is elsewhere: copy it first.")

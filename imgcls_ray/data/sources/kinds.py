@@ -7,17 +7,24 @@ from functools import cached_property
 from pathlib import Path
 
 from imgcls_ray.config.settings import SourceSettings
+from imgcls_ray.data.held import Held
 from imgcls_ray.data.labels import Labels
 from imgcls_ray.data.sources.base import Reader, SourceItem, Split
 from imgcls_ray.data.sources.places import Place
 
 SPLIT_NAMES: dict[str, Split] = {
-    "training": "train",
     "train": "train",
-    "validation": "val",
+    "training": "train",
+    "train_set": "train",
+    "training_set": "train",
     "val": "val",
     "valid": "val",
+    "validation": "val",
+    "val_set": "val",
+    "validation_set": "val",
     "test": "test",
+    "testing": "test",
+    "test_set": "test",
 }
 """What a split is called in folders and tables, in any case."""
 
@@ -76,6 +83,8 @@ class Listed:
     """The classes, where their order is not that of their names."""
     hint: str = ""
     """What may be meant, where there is only one class."""
+    held: Held | None = None
+    """Keeps what was unpacked, where that is so."""
 
 
 class SourceKind(ABC):
@@ -84,6 +93,10 @@ class SourceKind(ABC):
     @abstractmethod
     def matches(self, place: Place) -> bool:
         """Whether `place` has this form."""
+
+    def fits(self, place: Place) -> bool:  # noqa: ARG002 - for those that look
+        """Whether a file that has this form by its name tells of pictures."""
+        return True
 
     @abstractmethod
     def listed(self, place: Place, rules: Rules) -> Listed:

@@ -1,7 +1,8 @@
 """Folders and files below a path, with the leftovers of operating systems taken out."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from imgcls_ray.errors import DataError
@@ -15,14 +16,27 @@ def counts(name: str) -> bool:
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    with _refusing(folder), os.scandir(folder) as entries:
+        found = [entry for entry in entries if counts(entry.name)]
+    return sorted(found, key=lambda entry: entry.name)
+
+
+@contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
     try:
-        with os.scandir(folder) as entries:
-            found = [entry for entry in entries if counts(entry.name)]
+        yield
     except OSError as error:
         raise DataError(
             f"The data folder must be readable; {folder} can't be listed ({error.strerror}): check its permissions."
         ) from error
-    return sorted(found, key=lambda entry: entry.name)
+
+
+def _says(question: Callable[[], bool]) -> bool:
+    """The answer to an entry's `is_dir` or `is_file`; no, where it is a link that can't be followed."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def folders(folder: Path) -> list[str]:
@@ -31,7 +45,7 @@ def folders(folder: Path) -> list[str]:
     Raises:
         DataError: `folder` can't be listed.
     """
-    return [entry.name for entry in _listed(folder) if entry.is_dir()]
+    return [entry.name for entry in _listed(folder) if _says(entry.is_dir)]
 
 
 def names(folder: Path) -> list[str]:
@@ -40,27 +54,29 @@ def names(folder: Path) -> list[str]:
     Raises:
         DataError: `folder` can't be listed.
     """
-    return [entry.name for entry in _listed(folder) if entry.is_file()]
+    return [entry.name for entry in _listed(folder) if _says(entry.is_file)]
 
 
 def files(folder: Path, relative: str, above: tuple[tuple[int, int], ...] = ()) -> Iterator[tuple[str, int, int]]:
     """Every regular file below `folder`: (`relative` + its path below, bytes, time of change in ns).
 
     Links to folders are followed, except to a folder that the walk is inside of (`above`: device and inode of each).
-    A file that can't be looked at, such as a link to nowhere, comes with zeros: it is refused when it is opened.
+    A file that can't be looked at, such as a link to nowhere, to itself or into a folder that is closed to us, comes
+    with zeros: it is refused when it is opened.
 
     Raises:
         DataError: a folder can't be listed.
     """
-    status = folder.stat()
+    with _refusing(folder):
+        status = folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
         return
     for entry in _listed(folder):
         path = f"{relative}/{entry.name}"
-        if entry.is_dir():
+        if _says(entry.is_dir):
             yield from files(folder / entry.name, path, (*above, here))
-        elif entry.is_file() or entry.is_symlink():
+        elif entry.is_symlink() or _says(entry.is_file):
             try:
                 found = entry.stat()
                 yield path, found.st_size, found.st_mtime_ns

@@ -1,6 +1,7 @@
 """Where data lies: a file or folder on this machine or in a bucket, seen the same way by every kind of source."""
 
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -122,7 +123,7 @@ class LocalPlace(Place):
             except (OSError, ValueError):
                 yield None
             else:
-                yield path, found.st_size, found.st_mtime_ns
+                yield None if stat.S_ISDIR(found.st_mode) else (path, found.st_size, found.st_mtime_ns)
 
     def content(self) -> bytes:
         try:

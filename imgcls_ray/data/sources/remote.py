@@ -11,7 +11,7 @@ from imgcls_ray.data.sources.addresses import FINAL, Address, reason, told
 from imgcls_ray.data.sources.base import HEAD, Reader
 from imgcls_ray.data.sources.listing import counts
 from imgcls_ray.data.sources.places import MAX_TABLE, Found, Place, whole
-from imgcls_ray.errors import DataError
+from imgcls_ray.errors import DataError, ImageError
 
 TRIES = 3
 """How often a file is asked for."""
@@ -39,7 +39,7 @@ class TableReader(Reader):
 
     inner: Reader
     address: Address | None
-    """Of the table: URIs of its scheme are reached in the same way."""
+    """Of the table: URIs on its server are reached in the same way."""
 
     def read(self, path: str, check: Callable[[bytes], object] | None = None) -> bytes:
         """See Reader."""
@@ -57,12 +57,14 @@ def _read(address: Address, path: str, check: Callable[[bytes], object] | None) 
                 if check:
                     check(head[:HEAD])
                 return bytes(head) if file.size() <= _AT_ONCE else head + file.read()
-        except OSError as error:
+        except (ImageError, MemoryError):  # the one is `check`'s, the other is told in its own words
+            raise
+        except DataError as error:
+            raise OSError(22, str(error)) from error
+        except Exception as error:  # fsspec lets pass what the library below it raises, often no OSError
             if wait is None or isinstance(error, FileNotFoundError) or reason(error) in FINAL:
                 raise told(error) from error
             time.sleep(wait)
-        except DataError as error:
-            raise OSError(22, str(error)) from error
     raise RuntimeError("the last try returns or raises")
 
 
@@ -94,7 +96,7 @@ class RemotePlace(Place):
             filesystem, path = address.open()
             return filesystem.get_file_info(path)
 
-        info = _asked(ask, address)
+        info = asked(ask, address)
         if info.type == FileType.NotFound:
             raise DataError(f"There is nothing at {address.public}; check the bucket and the path.")
         return cls(address, info)
@@ -112,7 +114,7 @@ class RemotePlace(Place):
             filesystem, path = self.address.open()
             return filesystem.get_file_info(FileSelector(path, recursive=True)), path
 
-        infos, base = _asked(ask, self.address)
+        infos, base = asked(ask, self.address)
         start = len(base.strip("/")) + 1
         found: dict[str, tuple[int, int]] = {}
         folders: dict[str, set[str]] = {}
@@ -157,7 +159,7 @@ class RemotePlace(Place):
             with filesystem.open_input_stream(path) as file:
                 return bytes(file.read(MAX_TABLE + 1))
 
-        return whole(_asked(ask, self.address), self.root)
+        return whole(asked(ask, self.address), self.root)
 
     def status(self) -> tuple[int, int]:
         return self._info.size or 0, self._info.mtime_ns or 0
@@ -170,25 +172,31 @@ class RemotePlace(Place):
         """This file, opened for reading from its beginning to its end.
 
         Raises:
-            OSError: it can't be opened.
+            DataError: it can't be opened.
         """
-        filesystem, path = self.address.open()
-        return filesystem.open_input_stream(path)
+
+        def ask() -> Any:
+            filesystem, path = self.address.open()
+            return filesystem.open_input_stream(path)
+
+        return asked(ask, self.address)
 
 
-def _asked(ask: Callable[[], T], address: Address) -> T:
+def asked(ask: Callable[[], T], address: Address) -> T:
+    """What `ask` returns, which asks the storage of `address`.
+
+    Raises:
+        DataError: it refuses.
+    """
     try:
         return ask()
-    except OSError as error:
-        raise unreachable(address, error) from error
-
-
-def unreachable(address: Address, error: OSError) -> DataError:
-    """The sentence for a storage that refuses."""
-    return DataError(
-        f"The data must be within reach; {address.public} can't be read ({reason(error)}): check the address, the "
-        "connection and the credentials."
-    )
+    except DataError:
+        raise
+    except Exception as error:  # see `_read`
+        raise DataError(
+            f"The data must be within reach; {address.public} can't be read ({reason(error)}): check the address, the "
+            "connection and the credentials."
+        ) from error
 
 
 def look_at(addresses: dict[str, Address]) -> dict[str, Found]:

@@ -45,6 +45,21 @@ def rows(content: bytes, name: str) -> Iterator[Row]:
         yield from _separated(text, name)
 
 
+def is_named(content: bytes, name: str) -> bool:
+    """Whether the table has a header, or keys, for both paths and labels.
+
+    Raises:
+        DataError: it is no text, names only one of the two, or its first line can't be understood.
+    """
+    text = decoded(content, name)
+    first = next((line for line in io.StringIO(text) if line.strip()), "")
+    if name.lower().endswith(JSON_SUFFIXES):
+        row = next(_json(first, name), None)
+        return bool(row and row.path and any(row.labels))
+    cells = next(csv.reader([first], delimiter=_delimiter(first, name)), [])
+    return _header([cell.strip().lower() for cell in cells], name) is not None
+
+
 def decoded(content: bytes, name: str) -> str:
     """UTF-8 with or without its mark, else Latin-1.
 

@@ -9,7 +9,7 @@ from imgcls_ray.data.sources.base import SourceItem
 from imgcls_ray.data.sources.kinds import Listed, Rules, SourceKind, Words
 from imgcls_ray.data.sources.places import Found, Place
 from imgcls_ray.data.sources.remote import RemotePlace, TableReader, look_at
-from imgcls_ray.data.sources.rows import SUFFIXES, Row, rows
+from imgcls_ray.data.sources.rows import SUFFIXES, Row, is_named, rows
 from imgcls_ray.errors import DataError
 
 _TRIED = 20
@@ -22,6 +22,19 @@ class Tables(SourceKind):
 
     def matches(self, place: Place) -> bool:
         return not place.is_folder and place.root.lower().endswith(SUFFIXES)
+
+    def fits(self, place: Place) -> bool:
+        """Whether its header names paths and labels, or, in the bare form, pictures lie where its first rows say."""
+        folder = place.parent
+        try:
+            content = place.content()
+            if is_named(content, place.root):
+                return True
+            tried = [row.path for row in islice(rows(content, place.root), _TRIED) if row.path]
+        except DataError:
+            return False
+        below = ["", *(f"{name}/" for name in folder.folders())]
+        return any(folder.has(start + path) for start in below for path in tried)
 
     def listed(self, place: Place, rules: Rules) -> Listed:
         first: dict[str, Row] = {}

@@ -110,6 +110,15 @@ class TestAugment:
             assert now[str(out / place)] == whole[str(out / place)]
         assert augmented(data, out, per_class=30).made == 0
 
+    def test_the_longest_names_have_copies_too(self, data: Path, tmp_path: Path) -> None:
+        for file in (data / "bee").iterdir():
+            file.rename(file.with_name(f"{file.stem}{'x' * (251 - len(file.stem))}.png"))
+        done = augmented(data, tmp_path / "out", per_class=30)
+        assert sum(done.classes["bee"]) == 30
+        assert not done.short
+        again = augmented(data, tmp_path / "out", per_class=30)
+        assert (again.made, again.classes) == (0, done.classes)
+
     def test_more_can_be_asked_for_and_originals_can_come_and_go(self, data: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
         augmented(data, out, per_class=30)

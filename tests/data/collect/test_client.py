@@ -3,6 +3,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from urllib.parse import SplitResult
 
 import pytest
 
@@ -45,6 +46,20 @@ def test_a_token_is_not_sent_on_to_another_host(
         client.get(server.url + "/pic/away.jpg", LIMITS, {"Authorization": "Bearer x"})
         assert "Authorization" in server.headers[0]
         assert "Authorization" not in other.headers[0]
+
+
+def test_a_token_is_not_sent_in_the_clear_after_a_detour(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    way = iter(["https://other.example/", "http://api.example/", b"body"])
+    sent: list[tuple[str, dict[str, str]]] = []
+
+    def exchange(parts: SplitResult, _limits: Limits, headers: dict[str, str], _end: float) -> bytes | str:
+        sent.append((parts.geturl(), headers))
+        return next(way)
+
+    monkeypatch.setattr(client, "_exchange", exchange)
+    token = {"Authorization": "Bearer x"}
+    assert client.get("https://api.example/", LIMITS, token) == b"body"
+    assert sent == [("https://api.example/", token), ("https://other.example/", {}), ("http://api.example/", {})]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
+import csv
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,6 +157,37 @@ def test_what_is_there_stays_and_a_deleted_picture_is_not_fetched_again(
     assert (collected.had, collected.downloaded, collected.skipped["deleted by you"]) == (2, 1, 1)
     assert gone not in pictures(out).values()
     assert (out / "ATTRIBUTION.csv").read_text().count("roses/roses_") == 3
+
+
+@pytest.mark.parametrize("gone", ["roses/roses_3.jpg", "roses"])
+def test_the_name_of_a_deleted_picture_is_not_given_again(server: Server, run: Run, tmp_path: Path, gone: str) -> None:
+    server.found = {"rose": paths(*range(9))}
+    out, row = tmp_path / "out", (Row(2, "rose", 3, "roses", None),)
+    run(row)
+    first = set(pictures(out))
+    (shutil.rmtree if gone == "roses" else Path.unlink)(out / gone)
+    left = set(pictures(out))
+    assert run(row).short == {}
+    assert set(pictures(out)) - left == {f"roses/roses_{number}.jpg" for number in range(4, 7 - len(left))}
+    assert not (set(pictures(out)) - left) & first
+    with (out / "ATTRIBUTION.csv").open(newline="") as table:
+        assert sorted(told["file"] for told in csv.DictReader(table)) == sorted(pictures(out))
+    assert run(row).had == 3
+
+
+def test_of_two_records_of_one_file_the_newest_counts(server: Server, run: Run, tmp_path: Path) -> None:
+    server.found = {"rose": paths(*range(9))}
+    out, row = tmp_path / "out", (Row(2, "rose", 2, "roses", None),)
+    run(row)
+    (out / "roses" / "roses_1.jpg").unlink()
+    one, two = ({**line, "file": "roses/roses_2.jpg"} for line in record(out))  # as earlier versions wrote them
+    lines = [{**two, "title": "old"}, {**one, "title": "wrong"}, {**two, "title": "right"}]
+    (out / "collected.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    collected = run(row)
+    assert (collected.had, collected.downloaded) == (1, 1)
+    with (out / "ATTRIBUTION.csv").open(newline="") as table:
+        told = {row["file"]: row["title"] for row in csv.DictReader(table)}
+    assert (sorted(told), told["roses/roses_2.jpg"]) == (sorted(pictures(out)), "right")
 
 
 def test_equal_bytes_are_kept_once_wherever_they_come_from(server: Server, run: Run, tmp_path: Path) -> None:

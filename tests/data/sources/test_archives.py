@@ -1,16 +1,24 @@
 import io
 import os
+import pickle
 import stat
 import tarfile
+import time
 import warnings
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import h5py
 import pytest
 
 from imgcls_ray.data import unpacking
-from imgcls_ray.data.sources import Source, list_source
+from imgcls_ray.data.collect.attribution import ATTRIBUTION
+from imgcls_ray.data.collect.record import RECORD, SEARCHES
+from imgcls_ray.data.held import alone, discard
+from imgcls_ray.data.sources import Source, archives, list_source
 from imgcls_ray.errors import DataError, StorageError
 
 FILES = {"a/1.jpg": b"1", "a/2.jpg": b"22", "b/1.jpg": b"333", "b/2.jpg": b"4444"}
@@ -64,6 +72,64 @@ def test_split_folders_and_tables_may_be_inside(tmp_path: Path) -> None:
     assert [item.path for item in source.items] == [f"set/{key}" for key in FILES]
 
 
+@pytest.mark.parametrize(
+    ("raw", "name"), [("Café".encode(), "Café"), ("薔薇".encode(), "薔薇"), (b"Caf\x82", "Café"), (b"a\x9bb", "a¢b")]
+)
+def test_names_in_a_zip_are_utf8_if_they_can_be(tmp_path: Path, raw: bytes, name: str) -> None:
+    plain = b"x" * len(raw)
+    path = zipped(tmp_path / "a.zip", {f"{plain.decode()}/{n}.jpg": b"1" for n in range(2)} | FILES)
+    path.write_bytes(path.read_bytes().replace(plain, raw))  # as macOS and old programs write them, without a flag
+    assert set(unpacked(path).labels.names) == {"a", "b", name}
+
+
+def test_a_name_leads_out_in_no_encoding(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"xx/../../yy.jpg": b"1"} | FILES)
+    path.write_bytes(path.read_bytes().replace(b"xx/", "é/".encode()).replace(b"yy.jpg", "é.jpg".encode()))
+    with pytest.raises(DataError, match=r"'é/\.\./\.\./é\.jpg', a name that leads out"):
+        unpacked(path)
+
+
+def _model(folder: Path) -> bytes:
+    with h5py.File(folder / "model.h5", "w") as file:
+        file.create_group("model_weights")
+    return (folder / "model.h5").read_bytes()
+
+
+@pytest.mark.parametrize("top", ["", "set/"])
+def test_what_lies_beside_class_folders_does_not_hide_them(tmp_path: Path, top: str) -> None:
+    beside = {
+        "notes.csv": b"2026-01-01,rained\n2026-01-02,shone\n",
+        "colours.csv": b"class,colour\na,red\n",
+        "bare.csv": b"a,red\nb,blue\n",
+        "results.jsonl": b'{"loss": 0.5}\n',
+        "broken.jsonl": b"[",
+        "bytes.tsv": b"\0",
+        "empty.csv": b"",
+        "model.h5": _model(tmp_path),
+        "broken.h5": b"x",
+        ATTRIBUTION: b"file,title\na/1.jpg,A\n",
+        RECORD: b'{"url": "http://x/1.jpg", "file": "a/1.jpg", "class": "a"}\n',
+        SEARCHES: b'{"provider": "x"}\n',
+    }
+    for name, content in beside.items():
+        path = zipped(tmp_path / f"{name}.zip", {top + name: content} | {top + k: v for k, v in FILES.items()})
+        assert [item.path for item in unpacked(path).items] == list(FILES), name
+
+
+def test_what_collect_wrote_does_not_hide_a_table(tmp_path: Path) -> None:
+    rows = "".join(f"{key},{key[0]}x\n" for key in FILES).encode()
+    beside = {"rows.csv": rows, ATTRIBUTION: b"file,title\n", RECORD: b"{}", SEARCHES: b"{}"}
+    assert unpacked(zipped(tmp_path / "a.zip", beside | FILES)).labels.names == ("ax", "bx")
+
+
+def test_a_table_that_is_meant_but_wrong_is_told(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"rows.csv": b"path,label\nx/1.jpg,a\n"} | FILES)
+    with pytest.raises(DataError, match=r"'x/1\.jpg' of .* is not there"):
+        unpacked(path)
+    with pytest.raises(DataError, match="needs a column with the labels"):
+        unpacked(zipped(tmp_path / "b.zip", {"rows.csv": b"path,colour\n1.jpg,a\n", "1.jpg": b"1"}))
+
+
 def test_what_is_unpacked_is_used_again_until_the_archive_changes(tmp_path: Path) -> None:
     path = tarred(tmp_path / "pets.tar", FILES)
     first = unpacked(path)
@@ -74,6 +140,60 @@ def test_what_is_unpacked_is_used_again_until_the_archive_changes(tmp_path: Path
     tarred(path, FILES | {"a/3.jpg": b"5"})
     again = unpacked(path)
     assert [item for item in again.items if item.path != "a/3.jpg"] == list(first.items)
+
+
+def test_what_a_killed_run_left_is_removed_before_the_next_one_unpacks(tmp_path: Path) -> None:
+    path, folder = zipped(tmp_path / "pets.zip", FILES), tmp_path / "unpacked"
+    (folder / ".pets-0123456789ab.0123abcd.tmp/a").mkdir(parents=True)
+    for name in (".old-0123456789ab.0123abcd.zip", ".pets-0123456789ab.0123abcd.tmp/a/1.jpg", ".mine.tmp", "mine.zip"):
+        (folder / name).write_bytes(b"half")
+    unpacked(path)
+    names = sorted(entry.name for entry in folder.iterdir())
+    assert (names[:2], names[2][:5], len(names)) == ([".mine.tmp", "mine.zip"], "pets-", 3)
+
+
+def test_all_is_on_the_disk_before_the_folder_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, folder = zipped(tmp_path / "pets.zip", FILES), tmp_path / "unpacked"
+    seen: list[list[str]] = []
+    monkeypatch.setattr(os, "sync", lambda: seen.append([entry.name[:6] for entry in folder.iterdir()]))
+    unpacked(path)
+    unpacked(path)
+    assert seen == [[".pets-"]]
+
+
+def test_one_run_unpacks_at_a_time_and_both_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, unpack, calls = zipped(tmp_path / "pets.zip", FILES), archives.unpack, []
+
+    def slow(*args: Any) -> None:
+        calls.append(args)
+        time.sleep(0.5)
+        unpack(*args)
+
+    monkeypatch.setattr(archives, "unpack", slow)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(unpacked, [path, path])
+    assert one == two
+    assert len(calls) == 1
+
+
+def test_what_was_unpacked_is_not_taken_from_who_reads_it(tmp_path: Path) -> None:
+    path, folder = zipped(tmp_path / "pets.zip", FILES), tmp_path / "unpacked"
+    one, two, other = unpacked(path), unpacked(path), unpacked(zipped(tmp_path / "x.zip", FILES))
+    for source in (one, other):
+        assert source.held
+        source.held.release()
+    with alone(folder):
+        discard(folder)  # somebody unpacks there
+    assert len(list(folder.iterdir())) == 2
+    (folder / ".x-0123456789ab.0123abcd.zip").write_bytes(b"half")
+    discard(folder)
+    assert [entry.name[:5] for entry in folder.iterdir()] == ["pets-"]
+    assert two.reader.read("a/1.jpg") == b"1"
+    assert pickle.loads(pickle.dumps(two)).held is None  # noqa: S301
+    del two
+    discard(folder)
+    discard(folder)
+    assert not folder.exists()
 
 
 def test_a_table_in_an_archive_never_leads_out(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,14 @@ def test_hidden_files_leftovers_and_loose_files_do_not_count(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("train", "test", "val"),
-    [("Training", "Test", None), ("train", "test", "val"), ("TRAIN", "Test", "Validation"), ("train", "TEST", "valid")],
+    [
+        ("Training", "Test", None),
+        ("Training", "Testing", None),
+        ("train", "test", "val"),
+        ("training_set", "test_set", "validation_set"),
+        ("TRAIN", "Test", "Validation"),
+        ("train", "TEST", "valid"),
+    ],
 )
 def test_split_folders_are_recognised_in_any_case(tmp_path: Path, train: str, test: str, val: str | None) -> None:
     root = tree(tmp_path, f"{train}/a/1", f"{train}/a/2", f"{train}/b/1", f"{train}/b/2", f"{test}/a/3", "papers/x.pdf")
@@ -59,6 +67,31 @@ def test_split_folders_are_recognised_in_any_case(tmp_path: Path, train: str, te
 def test_a_class_called_train_among_others_is_a_class(tmp_path: Path) -> None:
     root = tree(tmp_path, "bus/1", "bus/2", "train/1", "train/2")
     assert list_source(root).labels.names == ("bus", "train")
+
+
+def test_classes_may_hold_equal_folders_or_have_a_split_in_their_names(tmp_path: Path) -> None:
+    root = tree(tmp_path / "one", "benign/40X/1", "benign/40X/2", "malignant/40X/1", "malignant/40X/2")
+    assert list_source(root).labels.names == ("benign", "malignant")
+    root = tree(tmp_path / "two", "bus/1", "bus/2", "train/1", "train/2", "test bench/1", "test bench/2")
+    assert list_source(root).labels.names == ("bus", "test bench", "train")
+    root = tree(tmp_path / "three", "test/1", "test/2", "train/1", "train/2")
+    (tmp_path / "list.txt").write_text("train\ntest\n")
+    assert list_source(root, SourceSettings(labels=str(tmp_path / "list.txt"))).labels.names == ("train", "test")
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("train_data/a/1", "train_data/b/1", "test_data/a/1", "test_data/b/1"),
+        ("seg_train/seg_train/a/1", "seg_train/seg_train/b/1", "seg_test/seg_test/a/1", "seg_test/seg_test/b/1"),
+        ("Train/a/1", "Train/a/2", "my test/a/1", "my test/a/2", "papers/x", "papers/y"),
+        ("train/cat.1", "train/dog.1", "test/1", "test/2"),
+        ("train2017/1", "train2017/2", "val2017/1", "val2017/2"),
+    ],
+)
+def test_folders_that_look_like_splits_are_no_classes(tmp_path: Path, paths: tuple[str, ...]) -> None:
+    with pytest.raises(DataError, match=r"Folders of splits are called train, val and test, .* holds .*: rename them"):
+        list_source(tree(tmp_path, *paths))
 
 
 def test_a_class_missing_from_the_test_folder_is_fine(tmp_path: Path) -> None:
@@ -89,6 +122,47 @@ def test_a_link_to_nowhere_counts_as_found(tmp_path: Path) -> None:
     root = tree(tmp_path, "a/1", "a/2", "b/1", "b/2")
     (tmp_path / "a" / "gone.jpg").symlink_to(tmp_path / "nowhere")
     assert "a/gone.jpg" in [item.path for item in list_source(root).items]
+
+
+def test_a_link_that_can_not_be_followed_is_a_file_that_can_not_be_read(tmp_path: Path) -> None:
+    root = tree(tmp_path, "a/1", "a/2", "b/1", "b/2", "loose.jpg")
+    for folder in (tmp_path, tmp_path / "a"):
+        (folder / "itself").symlink_to(folder / "itself")
+        (folder / "through").symlink_to(tmp_path / "loose.jpg" / "x")
+    source = list_source(root)
+    assert source.labels.names == ("a", "b")
+    assert [(item.path, item.bytes) for item in source.items if item.bytes == 0] == [("a/itself", 0), ("a/through", 0)]
+    for path, words in (("a/itself", "symbolic links"), ("a/through", "Not a directory")):
+        with pytest.raises(OSError, match=words):
+            source.reader.read(path)
+
+
+def test_a_folder_whose_entries_are_closed_to_us_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree(tmp_path, "a/1", "a/2", "b/deep/1", "b/2")
+    real, deep = os.stat, str(tmp_path / "b/deep")
+
+    def refuse(path: Any, **options: Any) -> os.stat_result:
+        if str(path) == deep:
+            raise PermissionError(13, "Permission denied", deep)
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(DataError, match=r"/b/deep can't be listed \(Permission denied\)"):
+        list_source(root)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_regular_file_is_not_read(tmp_path: Path, kind: str) -> None:
+    root = tree(tmp_path / "set", "a/1", "a/2", "b/1", "b/2")
+    os.mkfifo(tmp_path / "pipe")
+    Path(root, "a/x.jpg").symlink_to(tmp_path / "pipe" if kind == "pipe" else "/dev/zero")
+    source = list_source(root)
+    assert "a/x.jpg" in [item.path for item in source.items]
+    with pytest.raises(OSError, match="not a regular file"):
+        source.reader.read("a/x.jpg")
+    with pytest.raises(IsADirectoryError):
+        source.reader.read("a")
 
 
 def test_names_that_are_not_utf8_are_listed_readably(tmp_path: Path) -> None:

@@ -1,17 +1,26 @@
+import ftplib
 import logging
 import os
 import pickle
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from pyarrow.fs import FileType
+from yarl import URL
 
+from imgcls_ray.data.header import sniff
 from imgcls_ray.data.sources import Source, list_source, remote
 from imgcls_ray.data.sources.addresses import Address
-from imgcls_ray.errors import DataError
+from imgcls_ray.data.sources.archives import _fetch
+from imgcls_ray.errors import DataError, ImageError
 from tests.data.sources.test_archives import FILES, zipped
 
 SECRET = "a-very-secret-key"  # noqa: S105
@@ -174,6 +183,25 @@ def test_an_unknown_kind_of_address_is_refused(uri: str) -> None:
         list_source(uri)
 
 
+@pytest.mark.parametrize(
+    ("table", "row", "credentials", "query"),
+    [
+        ("https://ann:pw@intranet/t.csv", "https://intranet/x.jpg", "ann:pw", ""),
+        ("https://ann:pw@intranet/t.csv", "https://evil.example/x.jpg", "", ""),
+        ("https://ann:pw@intranet/t.csv", "https://intranet:8443/x.jpg", "", ""),
+        ("https://ann:pw@intranet/t.csv", "http://intranet/x.jpg", "", ""),
+        ("s3://key:pw@pets/t.csv?region=x", "s3://others/x.jpg", "key:pw", "region=x"),
+        ("s3://key:pw@pets/t.csv?region=x", "s3://others/x.jpg?region=y", "", "region=y"),
+        ("abfs://one@ann.example/t.csv?a=b", "abfs://two@ann.example/x.jpg", "", "a=b"),
+        ("abfs://one@ann.example/t.csv?a=b", "abfs://one@evil.example/x.jpg", "", ""),
+    ],
+)
+def test_credentials_go_to_the_server_of_the_table_only(table: str, row: str, credentials: str, query: str) -> None:
+    address = Address.parse(table).beside(row)
+    assert (address.credentials, address.query) == (credentials, query)
+    assert address.public == Address.parse(row).public
+
+
 def test_other_storage_is_read_through_fsspec(memory: Any, tmp_path: Path) -> None:
     for key, value in FILES.items():
         memory.pipe(f"/set/{key}", value)
@@ -193,7 +221,7 @@ def test_other_storage_is_read_through_fsspec(memory: Any, tmp_path: Path) -> No
 class _Flaky:
     """Stands for a file system whose first answers fail."""
 
-    def __init__(self, failures: int, error: OSError) -> None:
+    def __init__(self, failures: int, error: Exception) -> None:
         self.left, self.error = failures, error
         self.asked = 0
 
@@ -206,6 +234,24 @@ class _Flaky:
             raise self.error
         return pyarrow.BufferReader(f"content of {path}".encode())
 
+    open_input_stream = get_file_info = open_input_file
+
+
+_REQUEST = aiohttp.RequestInfo(
+    URL(f"https://ann:{SECRET}@pets/1.jpg?sig={SECRET}"), "GET", CIMultiDictProxy(CIMultiDict())
+)
+STRANGE = [
+    (aiohttp.ClientResponseError(_REQUEST, (), status=503, message="Busy"), "HTTP 503"),
+    (aiohttp.ServerDisconnectedError(), "Server disconnected"),
+    (aiohttp.ClientPayloadError("Response payload is not completed"), "Response payload is not completed"),
+    (ftplib.error_temp("421 Too many connections"), "421 Too many connections"),  # noqa: S321 - none is made
+    (
+        ValueError(f"No range in https://ann:{SECRET}@pets/1.jpg?sig={SECRET} here"),
+        "No range in https://pets/1.jpg here",
+    ),
+]
+"""What fsspec's libraries raise, and the reason that is told."""
+
 
 @pytest.mark.parametrize(
     ("failures", "error", "asked"),
@@ -214,10 +260,12 @@ class _Flaky:
         (9, OSError("AWS Error NETWORK_CONNECTION"), 3),
         (9, OSError("AWS Error ACCESS_DENIED"), 1),
         (9, FileNotFoundError(2, "x"), 1),
+        *((2, error, 3) for error, _ in STRANGE),
+        *((9, error, 3) for error, _ in STRANGE),
     ],
 )
 def test_a_failing_storage_is_asked_again_where_that_may_help(
-    monkeypatch: pytest.MonkeyPatch, failures: int, error: OSError, asked: int
+    monkeypatch: pytest.MonkeyPatch, failures: int, error: Exception, asked: int
 ) -> None:
     flaky = _Flaky(failures, error)
     monkeypatch.setattr(remote, "_PAUSE", 0)
@@ -228,8 +276,28 @@ def test_a_failing_storage_is_asked_again_where_that_may_help(
     else:
         with pytest.raises(OSError) as told:
             reader.read("1.jpg")
-        assert told.value.strerror
+        assert told.value.strerror == next((words for one, words in STRANGE if one is error), told.value.strerror)
     assert flaky.asked == asked
+
+
+@pytest.mark.parametrize(("error", "words"), STRANGE)
+def test_whatever_a_storage_raises_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, words: str
+) -> None:
+    monkeypatch.setattr(Address, "open", lambda self: (_Flaky(9, error), self.bucket))
+    with pytest.raises(DataError, match=re.escape(f"https://pets/x can't be read ({words}): check")) as told:
+        list_source(f"https://ann:{SECRET}@pets/x")
+    assert SECRET not in str(told.value)
+    place = remote.RemotePlace(Address.parse("https://pets/x.zip"), SimpleNamespace(type=FileType.File))
+    with pytest.raises(DataError, match=r"https://pets/x\.zip can't be read"):
+        _fetch(place, tmp_path / "x.zip")
+
+
+def test_a_picture_that_is_refused_by_its_head_is_asked_for_once(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_PAUSE", 9)
+    memory.pipe("/set/a/1.jpg", b"no picture" * 9)
+    with pytest.raises(ImageError, match="not a picture"):
+        remote.RemoteReader(Address.parse("memory://set")).read("a/1.jpg", sniff)
 
 
 @pytest.mark.parametrize("at_once", [4, 100])
