@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,9 @@ def test_a_finished_study_that_is_taken_up_comes_to_the_same(
     again = search(settings(prepared, storage, resume=True), notes)
     assert notes.restored == [0, 1]
     assert notes.ended == []
-    assert (again.bundle, again.model) == (found[0].bundle, found[0].model)
+    assert again.bundle == found[0].bundle
+    assert again.model and found[0].model
+    assert again.model == replace(found[0].model, champion=1), "it was registered once, and is the champion by now"
     assert again.test.accuracy == found[0].test.accuracy
     assert again.study.trials == found[0].study.trials
 
