@@ -112,7 +112,9 @@ def _from_anywhere(settings: ServeSettings) -> ServeSettings:
     given = {name: getattr(settings, name) for name in ("storage", "keep", "request_log", "api_keys")}
     models = {name: getattr(settings, name) for name in ("model", "canary", "shadow")}
     given |= {name: place for name, place in models.items() if place and not place.startswith("models:")}
-    return settings.model_copy(update={name: str(Path(place).absolute()) for name, place in given.items() if place})
+    return settings.model_copy(
+        update={name: str(Path(place).expanduser().absolute()) for name, place in given.items() if place}
+    )
 
 
 def _check_keys(settings: ServeSettings, address: str) -> None:

@@ -70,8 +70,11 @@ def embed(
     with output(as_json) as screen:
         from imgcls_ray.cli.bar import bar
         from imgcls_ray.embeddings.export import export
-        from imgcls_ray.jobs.connection import cluster
+        from imgcls_ray.jobs.connection import LOCAL, address_of, cluster
+        from imgcls_ray.models import placed
 
+        if address_of(address) != LOCAL:
+            file = placed(file, out / "weights")
         with cluster(address):
             done = _prepared(found, out, entry, screen)
             pictures = sum(shard.rows for shard in done.index.shards)

@@ -8,6 +8,9 @@ from imgcls_ray.config import SearchSettings
 from imgcls_ray.errors import ClusterError
 from imgcls_ray.inference.device import tensorflow_gpus
 
+GPU_SECONDS = 60.0
+"""How long a look at a GPU waits for one that is free."""
+
 
 @dataclass(frozen=True)
 class TrialResources:
@@ -58,10 +61,18 @@ def plan_resources(settings: SearchSettings, shared_by: int | None = None) -> Tr
 def check_gpus(resources: TrialResources) -> None:
     """Where trials are to have GPUs, look in a worker that holds one whether TensorFlow can use it (some seconds).
 
+    Where all of them are taken nothing is looked at: the trials will wait for them.
+
     Raises:
         ClusterError: it can't, and would train on CPUs without a word.
     """
-    if resources.gpus and not ray.get(ray.remote(num_cpus=0, num_gpus=1)(tensorflow_gpus).remote()):
+    if not resources.gpus:
+        return
+    found = ray.remote(num_cpus=0, num_gpus=1)(tensorflow_gpus).remote()
+    done, _ = ray.wait([found], timeout=GPU_SECONDS)
+    if not done:
+        ray.cancel(found)
+    elif not ray.get(found):
         raise ClusterError(
             "Each trial is given a GPU of the cluster's, but TensorFlow sees none there: install CUDA's libraries "
             "(imgcls-ray[gpu]) on each node, or start Ray with CUDA_VISIBLE_DEVICES='' to train on the CPUs."

@@ -48,8 +48,15 @@ def test_what_fits_on_no_node_is_refused_with_the_arithmetic(cluster: Any) -> No
 def test_gpus_that_tensorflow_can_not_use_are_told_before_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.remote", lambda **_: lambda function: SimpleNamespace(remote=function))
     monkeypatch.setattr("ray.get", lambda value: value)
+    monkeypatch.setattr("ray.wait", lambda refs, timeout: (refs, []))
     check_gpus(TrialResources(1, 1, 1, 0))
     with pytest.raises(ClusterError, match=r"TensorFlow sees none there: install CUDA's libraries"):
         check_gpus(TrialResources(1, 1, 1, 1))
+    monkeypatch.setattr("ray.wait", lambda refs, timeout: ([], refs))
+    cancelled: list[object] = []
+    monkeypatch.setattr("ray.cancel", cancelled.append)
+    check_gpus(TrialResources(1, 1, 1, 1))
+    assert len(cancelled) == 1
+    monkeypatch.setattr("ray.wait", lambda refs, timeout: (refs, []))
     monkeypatch.setattr("imgcls_ray.search.resources.tensorflow_gpus", lambda: 1)
     check_gpus(TrialResources(1, 1, 1, 1))
